@@ -1,0 +1,1 @@
+"""Keras model -> keyed SavedModel -> predictions joined to their instances."""

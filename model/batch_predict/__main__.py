@@ -1,0 +1,150 @@
+"""The engine's command line: `python -m model.batch_predict --saved-model DIR --input GLOB… --output DIR`."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+# NumPy only copies here: its threads would idle, and cost start-up.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from model.batch_predict.progress import chosen_watches
+from model.batch_predict.run import run
+from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, Threshold, UnusableError
+from model.batch_predict.totals import Totals
+from model.lifetime import starter
+from model.signature import UnusableModelError
+
+SUMMARY = ("state", "instances", "predicted", "failed", "not_attempted", "blank_lines", "error_codes", "stopped_at")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the engine and return its exit code."""
+    options = _parser().parse_args(arguments)
+    stop = _Stop()
+    try:
+        with ExitStack() as stack:
+            watches = [stop.check, *chosen_watches(options.progress, stack)]
+            manifest = run(_settings(options), watches)
+    except (UnusableError, UnusableModelError) as error:
+        return _refuse(str(error), Exit.UNUSABLE)
+    except BrokenOffError as error:
+        return _refuse(f"{error}. Nothing is lost: run again with --resume", Exit.INTERRUPTED_IO)
+    _report(manifest, options)
+    return {State.FINISHED: Exit.OK, State.STOPPED: Exit.THRESHOLD}.get(manifest["state"], stop.code)
+
+
+class _Stop:
+    """The signals that ask for an end; the run is told when it next looks."""
+
+    def __init__(self) -> None:
+        self.code = Exit.SIGTERM
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._note)
+        signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self.code = Exit.SIGINT if number == signal.SIGINT else Exit.SIGTERM
+        self.asked = True
+
+    def check(self, totals: Totals) -> None:
+        if self.asked and not totals.stop.is_set():
+            totals.cancel()
+
+
+def _refuse(message: str, code: Exit) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
+    count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed, {not_attempted:,} not attempted"
+    print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
+    if manifest["failed"]:
+        codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
+        print(
+            f"warning: {manifest['failed']:,} failed ({codes}): {options.output}/prediction.errors-*", file=sys.stderr
+        )
+    if manifest["stopped_at"]:
+        print(f"stopped: more than {options.max_errors} failed, at {manifest['stopped_at']}", file=sys.stderr)
+    if options.json:
+        summary = {name: manifest[name] for name in SUMMARY} | {"output": str(options.output)}
+        summary |= {name: manifest[name] for name in ("shards", "runner", "seconds")}
+        print(json.dumps(summary))
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        saved_model=options.saved_model,
+        patterns=tuple(pattern for patterns in options.input for pattern in patterns),
+        output=options.output,
+        signature=options.signature,
+        batch_size=options.batch_size,
+        workers=options.workers or _processors(),
+        shards=options.shards,
+        seed=options.seed,
+        with_instance=options.with_instance,
+        resume=options.resume,
+        max_errors=options.max_errors,
+        roots=tuple(options.input_root),
+        progress=options.progress,
+        runner=options.runner,
+        parent=starter() if options.die_with_parent else None,
+    )
+
+
+def _processors() -> int:
+    """Return how many processors this process may use; only Linux tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _threshold(text: str) -> Threshold:
+    number = float(text.removesuffix("%"))
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return Threshold(number, text.endswith("%"))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _root(text: str) -> tuple[Path, str]:
+    folder, separator, uri = text.partition("=")
+    if not separator:
+        raise ValueError
+    return Path(folder), uri
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model.batch_predict", description="Predict JSON Lines in bulk.")
+    add = parser.add_argument
+    add("--saved-model", type=Path, required=True, metavar="DIR", help="the exported model")
+    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="JSON Lines, plain or .gz")
+    add("--output", type=Path, required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
+    add("--signature", default="serving_default", metavar="NAME")
+    add("--batch-size", type=_positive, metavar="N", help="rows per call of the model")
+    add("--workers", type=_positive, metavar="N", help="parser processes (default: one per processor)")
+    add("--shards", type=_positive, metavar="N", help="result files (default: one per worker)")
+    add("--seed", type=int, metavar="N", help="scatter the rows over the shards; default: in input order")
+    add("--with-instance", action="store_true", help='write {"instance": …, "prediction": …} as Vertex AI does')
+    add("--max-errors", type=_threshold, metavar="N|P%", help="stop when more rows than this fail")
+    add("--resume", action="store_true", help="continue the run that the output folder holds")
+    add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
+    add("--progress", type=Path, metavar="FILE", help="keep this JSON file up to date")
+    add("--runner", choices=("auto", "c", "python"), default="auto", help="TensorFlow's C API or its Python package")
+    add("--die-with-parent", action="store_true", help="end when the starting process ends")
+    add("--json", action="store_true", help="a JSON summary as the last line of standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

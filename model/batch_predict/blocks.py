@@ -1,0 +1,133 @@
+"""A byte range of a file -> blocks of whole lines, a few megabytes each: what is read, parsed and written as one."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from model.batch_predict.inputs import InputFile
+from model.batch_predict.plan import Range
+from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines without their line ends; `end` is where the next block starts, `size` what it took of the file."""
+
+    lines: list[bytes]
+    end: int
+    size: int
+    first_line: int  # counted from the range's first line
+    last_line_fault: tuple[str, str] | None = None  # code and message, where the last line was not read whole
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a range has been read: the next line's byte offset, and how many lines lie before it in the range."""
+
+    offset: int
+    lines: int
+
+
+class _GzipStream(io.RawIOBase):
+    """A gzip file that ends where its data is damaged, and then says so."""
+
+    def __init__(self, file: InputFile) -> None:
+        super().__init__()
+        self._packed = file.path.open("rb")
+        self._file = gzip.GzipFile(fileobj=self._packed)
+        self.damage: tuple[str, str] | None = None
+
+    def position(self) -> int:
+        """Return how much of the compressed file is read."""
+        return self._packed.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._file.read1(len(buffer))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.damage = ("DAMAGED_INPUT", f"the compressed file ends or is damaged here: {error}")
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        self._packed.close()
+        super().close()
+
+
+def read_blocks(file: InputFile, part: Range, since: Position | None = None, size: int = BLOCK_SIZE) -> Iterator[Block]:
+    """Yield the blocks of a range, or those that are left since a position."""
+    if file.gzipped:
+        raw = _GzipStream(file)
+        with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) as stream:
+            _skip(stream, since.offset if since else 0)
+            yield from _blocks(stream, since or Position(0, 0), None, size, raw)
+        return
+    with file.path.open("rb") as stream:
+        position = since or _first_line(stream, part)
+        stream.seek(position.offset)
+        yield from _blocks(stream, position, part.end, size, None)
+
+
+def _first_line(stream: BinaryIO, part: Range) -> Position:
+    """Return where the first line that starts in the range starts: one cut by the bound belongs to the range before."""
+    if part.start == 0:
+        return Position(0, 0)
+    stream.seek(part.start - 1)
+    while chunk := stream.readline(1 << 20):
+        if chunk.endswith(b"\n"):
+            break
+    return Position(stream.tell(), 0)
+
+
+def _blocks(
+    stream: BinaryIO, position: Position, end: int | None, size: int, raw: _GzipStream | None
+) -> Iterator[Block]:
+    offset, lines_before, packed = position.offset, position.lines, 0
+    while end is None or offset < end:
+        text = stream.read(size if end is None else min(size, end - offset))
+        rest, skipped = _rest_of_line(stream) if text and not text.endswith(b"\n") else (b"", 0)
+        damage = raw.damage if raw else None
+        if not text and damage is None:
+            return
+        lines = (text + rest).split(b"\n")
+        if not lines[-1] and damage is None:
+            lines.pop()
+        fault = damage
+        if skipped:
+            fault = (
+                "LINE_TOO_LONG",
+                f"the line has {len(lines[-1]) + skipped:,} bytes: at most {LONGEST_LINE:,} are read",
+            )
+        size_read = len(text) + len(rest) + skipped
+        offset += size_read
+        if raw:
+            size_read, packed = raw.position() - packed, raw.position()
+        yield Block(lines, offset, size_read, lines_before, fault)
+        lines_before += len(lines)
+        if damage is not None:
+            return
+
+
+def _rest_of_line(stream: BinaryIO) -> tuple[bytes, int]:
+    """Return the rest of a line, and how many bytes of it were passed over because it is too long."""
+    rest = stream.readline(LONGEST_LINE)
+    skipped = 0
+    if len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+        while chunk := stream.readline(1 << 20):
+            skipped += len(chunk)
+            if chunk.endswith(b"\n"):
+                break
+    return rest, skipped
+
+
+def _skip(stream: BinaryIO, count: int) -> None:
+    while count > 0 and (chunk := stream.read(min(count, 1 << 20))):
+        count -= len(chunk)

@@ -1,0 +1,200 @@
+"""The output folder: whose run it holds, what is unfinished in it, and how shards get their final names."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from model.batch_predict.inputs import InputFile
+from model.batch_predict.scan import Scan, digest_folder, scan_files
+from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
+from model.batch_predict.shard import ShardFiles, shard_files
+from model.signature import Signature
+
+WORK = ".batch_predict"
+MANIFEST = "manifest.json"
+LOCK_SECONDS = 2.0  # a killed run's workers are gone within milliseconds
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """An input as plan and manifest name it; the digest is empty until the file has been read once."""
+
+    file: str
+    size: int
+    sha256: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What decides a run's output. Only a run with the same plan may go on with another's shards."""
+
+    inputs: list[InputRecord]
+    model: str
+    signature: str
+    batch_size: int
+    shards: int
+    seed: int | None
+    with_instance: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether all digests are known."""
+        return bool(self.model) and all(record.sha256 for record in self.inputs)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An output folder that this process holds the lock of."""
+
+    output: Path
+    plan: Plan
+    fresh: bool
+    finished: dict[str, Any] | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where the run's unfinished files lie."""
+        return self.output / WORK
+
+
+def open_folder(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Folder:
+    """Lock the output folder and return it, ready for a new run or for the rest of its own.
+
+    Raises:
+        UnusableError: it holds another run, or results and no `--resume`, or cannot be written.
+    """
+    output, work = settings.output, settings.output / WORK
+    _check_untouched(output, settings.resume)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        _lock(work)
+    except OSError as error:
+        msg = f"Cannot write to {str(output)!r}: {error.strerror}"
+        raise UnusableError(msg) from None
+    manifest = _read(output / MANIFEST)
+    held = manifest.get("plan") if manifest else _read(work / "plan.json")
+    stored = msgspec.convert(held, Plan) if held else None
+    if stored is None or not stored.complete:  # killed before its input was known: nothing there can be trusted
+        _clear(work)
+        plan = _new_plan(settings, files, signature, shards)
+        write_json(work / "plan.json", msgspec.to_builtins(plan))
+        return Folder(output, plan, fresh=True)
+    plan = _own_plan(settings, files, signature, stored)
+    if manifest and manifest["state"] == State.FINISHED:
+        shutil.rmtree(work)
+        return Folder(output, plan, fresh=False, finished=manifest)
+    _take_back(output, work, plan)
+    return Folder(output, plan, fresh=False)
+
+
+def _check_untouched(output: Path, resume: bool) -> None:
+    if resume:
+        return
+    if (output / MANIFEST).exists() or next(output.glob("prediction.*"), None):
+        msg = f"{str(output)!r} already holds predictions. Choose another --output, or continue them with --resume"
+        raise UnusableError(msg)
+    if (output / WORK / "plan.json").exists():
+        msg = f"{str(output)!r} holds an unfinished run. Continue it with --resume, or choose another --output"
+        raise UnusableError(msg)
+
+
+def _lock(work: Path) -> None:
+    """Hold the folder until this process and its workers, who inherit the lock, have ended."""
+    descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                msg = f"Another run is writing to {str(work.parent)!r}. Wait for it, or choose another --output"
+                raise UnusableError(msg) from None
+            time.sleep(0.05)
+
+
+def _new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
+    inputs = [InputRecord(file.name, file.size) for file in files]
+    batch = settings.batch_size or DEFAULT_BATCH
+    return Plan(inputs, "", str(signature), batch, settings.shards or shards, settings.seed, settings.with_instance)
+
+
+def _own_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, stored: Plan) -> Plan:
+    """Return the stored plan, if the command line, the inputs and the model of today are those it was made for."""
+    scan = scan_files(files, [], None)
+    asked = msgspec.structs.replace(
+        complete_plan(_new_plan(settings, files, signature, stored.shards), scan, settings.saved_model),
+        batch_size=settings.batch_size or stored.batch_size,
+    )
+    differing = [name for name in Plan.__struct_fields__ if getattr(asked, name) != getattr(stored, name)]
+    if differing:
+        was = ", ".join(name.replace("_", "-") for name in differing)
+        msg = f"{str(settings.output)!r} belongs to a run with other {was}. Choose another --output"
+        raise UnusableError(msg)
+    return stored
+
+
+def complete_plan(plan: Plan, scan: Scan, saved_model: Path) -> Plan:
+    """Return the plan with the digests of inputs and model."""
+    pairs = zip(plan.inputs, scan.digests, strict=True)
+    inputs = [msgspec.structs.replace(record, sha256=digest) for record, digest in pairs]
+    return msgspec.structs.replace(plan, inputs=inputs, model=digest_folder(saved_model))
+
+
+def _clear(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name != "lock":
+            path.unlink()
+
+
+def _take_back(output: Path, work: Path, plan: Plan) -> None:
+    """Undo a publication, whole or half, so that the shards can grow again."""
+    (output / MANIFEST).unlink(missing_ok=True)
+    write_json(work / "plan.json", msgspec.to_builtins(plan))
+    for number in range(plan.shards):
+        for final, kept in zip(published(output, number, plan.shards), shard_files(work, number)[:2], strict=True):
+            if final.exists():
+                final.replace(kept)
+
+
+def published(output: Path, number: int, shards: int) -> tuple[Path, Path]:
+    """Return the final names of a shard's results and errors."""
+    results, errors = (f"prediction.{kind}-{number:05d}-of-{shards:05d}" for kind in ("results", "errors"))
+    return output / results, output / errors
+
+
+def publish(folder: Folder, manifest: dict[str, Any]) -> None:
+    """Give the shards their names, and then write the manifest: where it lies, the shards are whole."""
+    for number in range(folder.plan.shards):
+        files: ShardFiles = shard_files(folder.work, number)
+        for final, kept in zip(published(folder.output, number, folder.plan.shards), files[:2], strict=True):
+            kept.touch()
+            kept.replace(final)
+    write_json(folder.output / MANIFEST, manifest)
+    if manifest["state"] == State.FINISHED:
+        shutil.rmtree(folder.work)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError:
+        msg = f"{str(path)!r} is damaged. Choose another --output"
+        raise UnusableError(msg) from None
+    return content

@@ -1,0 +1,92 @@
+"""A predicted block -> the lines of its result and error shards."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from model.batch_predict.blocks import Block
+from model.batch_predict.messages import GroupPredictions
+from model.batch_predict.shard import Counts
+from model.instances import WHITESPACE, Decoded
+from model.predictions import Encoder
+from model.rejections import Rejection, read_key
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a block adds to its shard."""
+
+    results: bytes
+    errors: bytes
+    counts: Counts
+    failed_lines: list[int]
+
+
+def make_records(
+    block: Block,
+    decoded: Decoded,
+    rows: list[bytes],
+    failures: Sequence[Rejection],
+    name_line: Callable[[int], tuple[str, int]],
+    order: random.Random | None,
+) -> Records:
+    """Return the block's lines and counts; `name_line` gives file and line number of a line of the block."""
+    rejections = sorted([*decoded.rejections, *failures], key=lambda rejection: rejection.at)
+    places = [name_line(rejection.at) for rejection in rejections]
+    if order:
+        order.shuffle(rows)
+    results = b"\n".join([*filter(None, rows), b""])
+    errors = b"".join(_error(*pair) for pair in zip(rejections, places, strict=True))
+    counts = Counts(
+        lines=len(block.lines),
+        blank=decoded.blank,
+        instances=len(block.lines) - decoded.blank,
+        predicted=results.count(b"\n"),
+        failed=errors.count(b"\n"),
+        codes=dict(Counter(rejection.code for rejection in rejections)),
+    )
+    return Records(results, errors, counts, [line for _, line in places])
+
+
+def encode_rows(
+    encode: Encoder, block: Block, decoded: Decoded, predicted: Sequence[GroupPredictions], with_instance: bool
+) -> tuple[list[bytes], list[Rejection]]:
+    """Return result lines in the order of the lines (empty where there is none), and the rows refused meanwhile."""
+    rows: list[bytes] = [b""] * len(block.lines)
+    faults: dict[int, tuple[str, str]] = {}
+    for group, answer in zip(decoded.groups, predicted, strict=True):
+        index = group.index.tolist()
+        faults |= {index[row]: ("PREDICTION_FAILED", message) for row, message in answer.failures.items()}
+        for start, outputs in answer.batches:
+            texts, bad = encode(outputs)
+            faults |= {index[start + row]: fault for row, fault in bad.items()}
+            for at, text in zip(index[start : start + len(texts)], texts, strict=True):
+                rows[at] = text
+    for at in faults:
+        rows[at] = b""
+    if with_instance:
+        rows = [_with_instance(*pair) for pair in zip(block.lines, rows, strict=True)]
+    return rows, [Rejection(at, read_key(block.lines[at]), *fault) for at, fault in faults.items()]
+
+
+def _with_instance(line: bytes, row: bytes) -> bytes:
+    return b'{"instance": %b, "prediction": %b}' % (line.strip(WHITESPACE), row) if row else row
+
+
+def _error(rejection: Rejection, place: tuple[str, int]) -> bytes:
+    file, line = place
+    record = {
+        "key": rejection.key,
+        "file": file,
+        "line": line,
+        "code": rejection.code,
+        "message": rejection.message,
+    }
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
+        return json.dumps(record).encode() + b"\n"

@@ -1,0 +1,226 @@
+"""A whole run: workers start, the model is loaded beside them, each worker is served until no shard is left."""
+
+import multiprocessing
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from ctypes import c_int64
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+import msgspec
+
+from model.batch_predict.folder import Folder, complete_plan, open_folder, publish, write_json
+from model.batch_predict.inputs import InputFile, find_inputs
+from model.batch_predict.manifest import make_manifest, not_attempted
+from model.batch_predict.messages import BrokenOff, Done, GroupPredictions, Inputs, NextShard, Predictions
+from model.batch_predict.plan import plan_shards, shard_count
+from model.batch_predict.scan import Scan, scan_files
+from model.batch_predict.settings import BrokenOffError, Settings
+from model.batch_predict.shard import last_entry, open_shard, shard_files
+from model.batch_predict.totals import Totals
+from model.batch_predict.worker import Job, work
+from model.batching import Batch, predict
+from model.instances import Group
+from model.lifetime import die_with
+from model.runner import Runner, load
+from model.signature import UnusableModelError, read_signature
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the threads that serve workers share."""
+
+    runner: "Future[Runner]"
+    totals: Totals
+    shards: "queue.SimpleQueue[int]"
+    batch_size: int
+
+
+def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict[str, Any]:
+    """Predict everything and return the manifest; each watch is called a few times a second.
+
+    Raises:
+        UnusableError, UnusableModelError: the run could not start.
+        BrokenOffError: it ended in the middle and can be resumed.
+    """
+    started = time.monotonic()
+    signature = read_signature(settings.saved_model, settings.signature)
+    files = find_inputs(settings.patterns, settings.roots)
+    folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
+    if folder.finished is not None:
+        return folder.finished
+    plan = plan_shards(files, folder.plan.shards, folder.plan.seed)
+    lines_before = RawArray(c_int64, [-1] * max(1, sum(map(len, plan))))
+    job = Job(settings, signature, files, plan, folder.work, lines_before, os.getpid())
+    try:
+        manifest = _predict_all(job, folder, watches, started)
+    except UnusableModelError:
+        if folder.fresh:
+            shutil.rmtree(folder.work, ignore_errors=True)
+        raise
+    publish(folder, manifest)
+    return manifest
+
+
+def _predict_all(
+    job: Job, folder: Folder, watches: Sequence[Callable[[Totals], None]], started: float
+) -> dict[str, Any]:
+    """Write the shards and return the manifest that vouches for them."""
+    settings = job.settings
+    totals = _totals(settings, job.files, folder)
+    workers = _start_workers(job, min(settings.workers, len(job.plan)))
+    if settings.parent is not None:
+        die_with(settings.parent)
+    scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings))
+    service = Service(Future(), totals, queue.SimpleQueue(), folder.plan.batch_size)
+    try:
+        runner = _serve(service, job, workers, watches)
+    finally:
+        _end(workers)
+    _raise_error(totals)
+    found = scan.result()
+    left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
+    facts = {"runner": runner.name, "workers": settings.workers, "seconds": round(time.monotonic() - started, 3)}
+    return make_manifest(job, folder, found, totals, left, facts)
+
+
+def _raise_error(totals: Totals) -> None:
+    if totals.error:
+        raise totals.error
+
+
+def _totals(settings: Settings, files: Sequence[InputFile], folder: Folder) -> Totals:
+    totals = Totals(sum(file.size for file in files), settings.max_errors)
+    for number in range(0 if folder.fresh else folder.plan.shards):
+        shard = open_shard(shard_files(folder.work, number))  # what no entry vouches for must not be counted
+        totals.counts.add(shard.entry.counts)
+        totals.read_bytes += shard.entry.read
+        shard.close()
+    return totals
+
+
+def _start_workers(job: Job, count: int) -> list[tuple[BaseProcess, Connection]]:
+    """Fork the workers: this process has no threads yet, and TensorFlow is not loaded."""
+    context = multiprocessing.get_context("fork")
+    workers: list[tuple[BaseProcess, Connection]] = []
+    for _ in range(count):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(job, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        workers.append((process, ours))
+    return workers
+
+
+def _in_background(function: Callable[[], Any]) -> "Future[Any]":
+    future: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:  # noqa: BLE001 - raised again where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future
+
+
+def _scan(job: Job, folder: Folder, settings: Settings) -> Scan:
+    try:
+        scan = scan_files(job.files, [part for shard in job.plan for part in shard], job.lines_before)
+    except OSError as error:
+        msg = f"{error.strerror}: {str(error.filename)!r}"
+        raise BrokenOffError(msg) from None
+    if not folder.plan.complete:
+        plan = complete_plan(folder.plan, scan, settings.saved_model)
+        write_json(folder.work / "plan.json", msgspec.to_builtins(plan))
+    return scan
+
+
+def _serve(
+    service: Service,
+    job: Job,
+    workers: Sequence[tuple[BaseProcess, Connection]],
+    watches: Sequence[Callable[[Totals], None]],
+) -> Runner:
+    for number in range(len(job.plan)):
+        service.shards.put(number)
+    threads = [threading.Thread(target=_attend, args=(service, *worker), daemon=True) for worker in workers]
+    for thread in threads:
+        thread.start()
+    runner = load(job.settings.saved_model, job.signature, job.settings.runner)
+    service.runner.set_result(runner)
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.05)
+            _look(watches, service.totals)
+    service.totals.ended = True
+    _look(watches, service.totals)
+    return runner
+
+
+def _look(watches: Sequence[Callable[[Totals], None]], totals: Totals) -> None:
+    for watch in watches:
+        watch(totals)
+
+
+def _attend(service: Service, process: BaseProcess, connection: Connection) -> None:
+    """Serve one worker until it ends."""
+    try:
+        while not isinstance(message := connection.recv(), BrokenOff):
+            _answer(service, connection, message)
+        service.totals.fail(BrokenOffError(message.message))
+    except (EOFError, ConnectionError):
+        process.join(1)
+        if process.exitcode:
+            service.totals.fail(BrokenOffError(f"A worker process ended with code {process.exitcode}"))
+    except Exception as error:  # noqa: BLE001 - raised again by the main thread
+        service.totals.fail(error)
+        connection.close()
+
+
+def _answer(service: Service, connection: Connection, message: NextShard | Inputs | Done) -> None:
+    if isinstance(message, Inputs):
+        groups = [_predict(service, group) for group in message.groups]
+        connection.send(Predictions(groups, service.totals.stop.is_set()))
+    elif isinstance(message, Done):
+        service.totals.add(message)
+    else:
+        connection.send(_next_shard(service))
+
+
+def _next_shard(service: Service) -> int | None:
+    if service.totals.stop.is_set():
+        return None
+    try:
+        return service.shards.get_nowait()
+    except queue.Empty:
+        return None
+
+
+def _predict(service: Service, group: Group) -> GroupPredictions:
+    batches, failures = [], {}
+    for part in predict(service.runner.result(), group.inputs, service.batch_size):
+        if isinstance(part, Batch):
+            batches.append((part.start, part.outputs))
+        else:
+            failures[part.row] = part.message
+    return GroupPredictions(batches, failures)
+
+
+def _end(workers: Sequence[tuple[BaseProcess, Connection]]) -> None:
+    for process, connection in workers:
+        if process.is_alive():
+            process.join(0.5 if process.exitcode is None else 0)
+        if process.is_alive():
+            process.kill()
+        process.join()
+        connection.close()

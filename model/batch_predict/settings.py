@@ -1,0 +1,68 @@
+"""What a run is told, and how it can end: plain values that every part of the engine reads."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+DEFAULT_BATCH = 8192  # rows per call of the model: TensorFlow gains nothing from more, small models lose below 1,000
+BLOCK_SIZE = 4 << 20  # bytes of input that travel as one: about 20,000 rows of 13 numbers
+LONGEST_LINE = 64 << 20  # bytes; a longer line is an error record, whatever stands in it
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    OK = 0
+    INTERRUPTED_IO = 1  # disk full, input unreadable in the middle: continue with --resume
+    UNUSABLE = 2  # bad usage, unusable model or input
+    THRESHOLD = 3
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class State(StrEnum):
+    """How a run ended, as the manifest says it."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+
+
+class UnusableError(Exception):
+    """What keeps a run from starting, as one line for its user."""
+
+
+class BrokenOffError(Exception):
+    """What broke a run off in the middle, as one line for its user; `--resume` continues."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """How many failures stop a run: a number of rows, or a share of all rows in percent."""
+
+    value: float
+    percent: bool
+
+    def __str__(self) -> str:
+        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run's command line; None where the user left the choice to the engine."""
+
+    saved_model: Path
+    patterns: tuple[str, ...]
+    output: Path
+    signature: str = "serving_default"
+    batch_size: int | None = None
+    workers: int = 1
+    shards: int | None = None
+    seed: int | None = None
+    with_instance: bool = False
+    resume: bool = False
+    max_errors: Threshold | None = None
+    roots: tuple[tuple[Path, str], ...] = ()
+    progress: Path | None = None
+    runner: str = "auto"
+    parent: int | None = None  # the process to end with

@@ -1,0 +1,132 @@
+"""One shard on disk: results, errors, and a journal that says after every block how far both are whole."""
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+
+class Counts(msgspec.Struct):
+    """What became of lines: instances are counted when read, predicted and failed when written."""
+
+    lines: int = 0
+    blank: int = 0
+    instances: int = 0
+    predicted: int = 0
+    failed: int = 0
+    codes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def add(self, other: "Counts") -> None:
+        """Add another's counts to these."""
+        for name in ("lines", "blank", "instances", "predicted", "failed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.codes = dict(Counter(self.codes) + Counter(other.codes))
+
+
+class Entry(msgspec.Struct):
+    """A line of the journal: what is whole after a block, counted from the shard's start."""
+
+    part: int = 0  # position of the range in the shard's plan
+    offset: int = -1  # where the range goes on; -1 is its start
+    range_lines: int = 0
+    blocks: int = 0
+    read: int = 0  # bytes of input
+    results: int = 0  # bytes
+    errors: int = 0
+    results_sha256: str = hashlib.sha256().hexdigest()
+    errors_sha256: str = hashlib.sha256().hexdigest()
+    counts: Counts = msgspec.field(default_factory=Counts)
+
+
+class ShardFiles(NamedTuple):
+    """Where a shard lies while it is written."""
+
+    results: Path
+    errors: Path
+    journal: Path
+
+
+def shard_files(folder: Path, number: int) -> ShardFiles:
+    """Return a shard's files in the run's work folder."""
+    return ShardFiles(*(folder / f"{number:05d}.{kind}" for kind in ("results", "errors", "journal")))
+
+
+@dataclass
+class Shard:
+    """An open shard. `entry` is its last whole state."""
+
+    results: BinaryIO
+    errors: BinaryIO
+    journal: BinaryIO
+    entry: Entry
+    _results_hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _errors_hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def append(self, results: bytes, errors: bytes, entry: Entry) -> None:
+        """Write a block and then its journal entry; what a kill leaves behind without an entry is cut off on resume."""
+        self.results.write(results)
+        self.errors.write(errors)
+        self._results_hash.update(results)
+        self._errors_hash.update(errors)
+        entry.results, entry.errors = self.entry.results + len(results), self.entry.errors + len(errors)
+        entry.results_sha256, entry.errors_sha256 = self._results_hash.hexdigest(), self._errors_hash.hexdigest()
+        self.results.flush()
+        self.errors.flush()
+        self.journal.write(msgspec.json.encode(entry) + b"\n")
+        self.journal.flush()
+        self.entry = entry
+
+    def close(self) -> None:
+        """Bring everything to the disk."""
+        for file in (self.results, self.errors, self.journal):
+            os.fsync(file.fileno())
+            file.close()
+
+
+def open_shard(files: ShardFiles) -> Shard:
+    """Open a shard where its journal ends, and cut off what no entry vouches for."""
+    for path in (files.results, files.errors, files.journal):
+        path.touch()
+    shard = Shard(files.results.open("r+b"), files.errors.open("r+b"), files.journal.open("r+b"), Entry())
+    whole = 0
+    for line in files.journal.read_bytes().splitlines(keepends=True):
+        entry = _parsed(line)
+        if entry is None or not _vouched(shard, entry):
+            break
+        shard.entry, whole = entry, whole + len(line)
+    ends = ((shard.results, shard.entry.results), (shard.errors, shard.entry.errors), (shard.journal, whole))
+    for file, end in ends:
+        file.truncate(end)
+        file.seek(end)
+    return shard
+
+
+def last_entry(files: ShardFiles) -> Entry:
+    """Return a shard's last whole state, as its journal has it."""
+    entry = Entry()
+    for line in files.journal.read_bytes().splitlines(keepends=True) if files.journal.exists() else []:
+        entry = _parsed(line) or entry
+    return entry
+
+
+def _parsed(line: bytes) -> Entry | None:
+    try:
+        return msgspec.json.decode(line, type=Entry) if line.endswith(b"\n") else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _vouched(shard: Shard, entry: Entry) -> bool:
+    """Whether the files hold what the entry says, read on from where the entry before it ended."""
+    results = shard._results_hash.copy()
+    errors = shard._errors_hash.copy()
+    results.update(shard.results.read(entry.results - shard.entry.results))
+    errors.update(shard.errors.read(entry.errors - shard.entry.errors))
+    if (results.hexdigest(), errors.hexdigest()) != (entry.results_sha256, entry.errors_sha256):
+        return False
+    shard._results_hash, shard._errors_hash = results, errors
+    return True

@@ -1,0 +1,143 @@
+"""A worker process: reads, checks and writes whole shards; only the arrays travel to the process that predicts."""
+
+import gc
+import random
+import signal
+import time
+from collections.abc import Iterator
+from ctypes import Array, c_int64
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from model.batch_predict.blocks import Block, Position, read_blocks
+from model.batch_predict.inputs import InputFile
+from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
+from model.batch_predict.plan import Range, Shards
+from model.batch_predict.records import Records, encode_rows, make_records
+from model.batch_predict.settings import Settings
+from model.batch_predict.shard import Counts, Entry, Shard, open_shard, shard_files
+from model.instances import Decoded, InstanceDecoder, instance_decoder
+from model.lifetime import die_with
+from model.predictions import Encoder, prediction_encoder
+from model.rejections import Rejection, read_key
+from model.signature import Signature
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a run knows. `lines_before` each range in its file is shared, -1 until it is known."""
+
+    settings: Settings
+    signature: Signature
+    files: list[InputFile]
+    plan: Shards
+    folder: Path
+    lines_before: "Array[c_int64]"
+    parent: int
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A block whose arrays are with the model."""
+
+    part: Range
+    place: int  # position of `part` in the shard's plan
+    block: Block
+    decoded: Decoded
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A job, the connection to the main process, and what decodes and encodes."""
+
+    job: Job
+    connection: Connection
+    decode: InstanceDecoder
+    encode: Encoder
+
+    def run(self) -> None:
+        """Do shards until the main process has none left."""
+        while (number := self._ask(NextShard())) is not None:
+            shard = open_shard(shard_files(self.job.folder, number))
+            self._fill(number, shard)
+            shard.close()
+
+    def _ask(self, message: Message) -> Any:
+        self.connection.send(message)
+        return self.connection.recv()
+
+    def _fill(self, number: int, shard: Shard) -> None:
+        """Write a shard; while the model has one block, the block before it is encoded and written."""
+        waiting: tuple[Pending, Predictions] | None = None
+        for pending in self._read(self.job.plan[number], shard.entry):
+            self.connection.send(Inputs(pending.decoded.groups))
+            if waiting:
+                self._write(number, shard, *waiting)
+            answer = self.connection.recv()
+            waiting = (pending, answer)
+            if answer.stop:
+                break
+        if waiting:
+            self._write(number, shard, *waiting)
+
+    def _read(self, parts: list[Range], since: Entry) -> Iterator[Pending]:
+        for place in range(since.part, len(parts)):
+            resumed = place == since.part and since.offset >= 0
+            position = Position(since.offset, since.range_lines) if resumed else None
+            for block in read_blocks(self.job.files[parts[place].file], parts[place], position):
+                yield Pending(parts[place], place, block, self._decoded(block))
+
+    def _decoded(self, block: Block) -> Decoded:
+        if block.last_line_fault is None:
+            return self.decode(block.lines)
+        decoded = self.decode(block.lines[:-1])
+        last = Rejection(len(block.lines) - 1, read_key(block.lines[-1][: 1 << 20]), *block.last_line_fault)
+        return Decoded(decoded.groups, [*decoded.rejections, last], decoded.blank)
+
+    def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
+        records = self._records(number, shard, pending, answer)
+        counts = Counts()
+        counts.add(shard.entry.counts)
+        counts.add(records.counts)
+        block = pending.block
+        lines, read = block.first_line + len(block.lines), shard.entry.read + block.size
+        entry = Entry(pending.place, block.end, lines, shard.entry.blocks + 1, read, counts=counts)
+        shard.append(records.results, records.errors, entry)
+        name = self.job.files[pending.part.file].name
+        self.connection.send(Done(records.counts, block.size, name, records.failed_lines))
+
+    def _records(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> Records:
+        settings, block = self.job.settings, pending.block
+        rows, failures = encode_rows(self.encode, block, pending.decoded, answer.groups, settings.with_instance)
+        name = self.job.files[pending.part.file].name
+
+        def name_line(at: int) -> tuple[str, int]:
+            return name, self._lines_before(pending.part) + block.first_line + at + 1
+
+        seed = None if settings.seed is None else f"{settings.seed} {number} {shard.entry.blocks}"
+        order = None if seed is None else random.Random(seed)  # noqa: S311 - a seed is to be repeatable
+        return make_records(block, pending.decoded, rows, failures, name_line, order)
+
+    def _lines_before(self, part: Range) -> int:
+        while part.start and self.job.lines_before[part.number] < 0:
+            time.sleep(0.005)  # the scan reads ten times as fast as anything is parsed
+        return self.job.lines_before[part.number] if part.start else 0
+
+
+def work(job: Job, connection: Connection) -> None:
+    """Be a worker process, until the main process has no shard left or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when a run ends
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with(job.parent)
+    gc.disable()  # rows have no cycles, and looking for some among millions of them takes a third of the time
+    worker = Worker(job, connection, instance_decoder(job.signature), prediction_encoder(job.signature))
+    try:
+        worker.run()
+    except (EOFError, ConnectionError):  # the main process is gone, or has no more to say
+        return
+    except OSError as error:
+        connection.send(
+            BrokenOff(f"{error.strerror or error}" + (f": {str(error.filename)!r}" if error.filename else ""))
+        )

@@ -1,0 +1,252 @@
+"""JSON Lines -> checked input arrays: the decoder comes from the model's signature; nothing is coerced in silence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Annotated, Any, Union
+
+import msgspec
+import numpy as np
+import orjson
+
+from model.columns import Base64, ValueFaultError, fault_of, shape_of, suspects, to_array
+from model.rejections import Rejection, duplicate_field, explain, read_key
+from model.signature import Signature, TensorSpec
+
+INTEGERS = {"int8": (8, True), "int16": (16, True), "int32": (32, True), "int64": (64, True)}
+INTEGERS |= {"uint8": (8, False), "uint16": (16, False), "uint32": (32, False)}
+LONGEST_TUPLE = 64  # a fixed tuple decodes faster than a list; longer rows are lists with a checked length
+REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+COLON = ord(":")
+ALL: list[int] = []
+WHITESPACE = b" \t\r\n"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one shape: the positions of their lines, and one array per input."""
+
+    index: np.ndarray
+    inputs: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What lines became: every line is in exactly one group, rejected, or blank."""
+
+    groups: Sequence[Group]
+    rejections: Sequence[Rejection]
+    blank: int
+
+
+@dataclass(frozen=True)
+class InstanceDecoder:
+    """Decodes the instances of one signature."""
+
+    signature: Signature
+    decode: Callable[[bytes], Any]
+    row_type: type
+    names: tuple[bytes, ...]  # the inputs' names as JSON writes them
+
+    @property
+    def single(self) -> bool:
+        """Whether the model has one input, whose value may also come without its name."""
+        return len(self.signature.inputs) == 1
+
+    @cached_property
+    def takes(self) -> str:
+        """The names of the inputs, for messages."""
+        return ", ".join(spec.alias for spec in self.signature.inputs)
+
+    def __call__(self, lines: Sequence[bytes]) -> Decoded:
+        """Return the lines' arrays and rejections."""
+        index, rows, rejections, blank = self._rows(lines)
+        duplicates = self._duplicates(lines, index, rows)
+        rejections += duplicates
+        index, rows = _without(index, rows, {rejection.at for rejection in duplicates})
+        positions = np.asarray(index, dtype=np.int64)
+        columns = self._columns(rows)
+        try:
+            return Decoded(self._groups(positions, columns), rejections, blank)
+        except ValueFaultError:
+            faults = self._faults(columns)
+        rejections += [
+            Rejection(index[row], read_key(lines[index[row]]), code, message) for row, (code, message) in faults.items()
+        ]
+        kept = np.array([row for row in range(len(rows)) if row not in faults], dtype=np.int64)
+        columns = [[values[row] for row in kept] for values in columns]
+        return Decoded(self._groups(positions[kept], columns), rejections, blank)
+
+    def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], list[Rejection], int]:
+        try:
+            return range(len(lines)), [self.decode(line) for line in lines], [], 0
+        except REFUSED:
+            return self._rows_one_by_one(lines)
+
+    def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Rejection], int]:
+        index: list[int] = []
+        rows: list[Any] = []
+        rejections: list[Rejection] = []
+        blank = 0
+        decode = self.decode
+        for position, line in enumerate(lines):
+            try:
+                rows.append(decode(line))
+                index.append(position)
+            except REFUSED as error:
+                if line.strip(WHITESPACE):
+                    rejections.append(self._rejection(position, line, error))
+                else:
+                    blank += 1
+        return index, rows, rejections, blank
+
+    def _rejection(self, position: int, line: bytes, error: Exception) -> Rejection:
+        code, message = explain(line, error, self.takes)
+        return Rejection(position, read_key(line), code, message)
+
+    def _duplicates(self, lines: Sequence[bytes], index: Sequence[int], rows: list[Any]) -> list[Rejection]:
+        """Find lines that name a field twice: JSON decoders keep the last one without a word.
+
+        As many colons as fields leave no room for a second one; only otherwise lines are looked at one by one.
+        """
+        text = np.frombuffer(b"".join(lines[position] for position in index), dtype=np.uint8)
+        objects = sum(type(row) is self.row_type for row in rows) if self.single else len(rows)
+        if np.count_nonzero(text == COLON) == objects * len(self.signature.inputs):
+            return []
+        found = ((at, self._duplicate(lines[at])) for at in index)
+        return [
+            Rejection(
+                at, None if name == "key" else read_key(lines[at]), "DUPLICATE_FIELD", f"field {name!r} is there twice"
+            )
+            for at, name in found
+            if name is not None
+        ]
+
+    def _duplicate(self, line: bytes) -> str | None:
+        suspect = b"\\" in line or any(line.count(name) > 1 for name in self.names) or b'"b64"' in line
+        return duplicate_field(line) if suspect else None
+
+    def _columns(self, rows: list[Any]) -> list[list[Any]]:
+        if self.single:
+            return [[_single(row) if type(row) is self.row_type else row for row in rows]]
+        return [list(map(attrgetter(f"f{n}"), rows)) for n in range(len(self.signature.inputs))]
+
+    def _faults(self, columns: list[list[Any]]) -> dict[int, tuple[str, str]]:
+        """Return code and message of the rows whose values a tensor cannot hold."""
+        faults: dict[int, tuple[str, str]] = {}
+        for spec, values in zip(self.signature.inputs, columns, strict=True):
+            for row in suspects(values, spec):
+                if fault := fault_of(values[row], spec):
+                    faults.setdefault(row, fault)
+        return faults
+
+    def _groups(self, index: np.ndarray, columns: list[list[Any]]) -> list[Group]:
+        specs = self.signature.inputs
+        shapes = [_row_shapes(spec, values) for spec, values in zip(specs, columns, strict=True)]
+        groups = []
+        for key, members in _members(len(index), shapes).items():
+            inputs = {}
+            for spec, values, shape in zip(specs, columns, key, strict=True):
+                chosen = values if members is ALL else [values[row] for row in members]
+                inputs[spec.alias] = to_array(chosen, spec, shape)
+            groups.append(Group(index if members is ALL else index[members], inputs))
+        return groups
+
+
+def instance_decoder(signature: Signature) -> InstanceDecoder:
+    """Make the decoder of a signature's instances."""
+    row = _row_type(signature)
+    wanted: Any = row
+    if len(signature.inputs) == 1:
+        wanted = Union[row, _bare_type(signature.inputs[0])]  # noqa: UP007 - `row` is made at run time
+    names = tuple(orjson.dumps(spec.alias) for spec in signature.inputs)
+    return InstanceDecoder(signature, msgspec.json.Decoder(wanted).decode, row, names)
+
+
+def _row_type(signature: Signature) -> type:
+    fields: list[Any] = [(f"f{n}", _value_type(spec)) for n, spec in enumerate(signature.inputs)]
+    rename = {f"f{n}": spec.alias for n, spec in enumerate(signature.inputs)}
+    if len(fields) == 1 and signature.inputs[0].dtype == "string" and signature.inputs[0].shape == (None,):
+        # {"b64": …} alone is the value itself; msgspec cannot tell two kinds of object apart, so it is a field here
+        fields = [("f0", _value_type(signature.inputs[0]) | msgspec.UnsetType, msgspec.UNSET)]
+        if signature.inputs[0].alias != "b64":
+            fields.append(("b64", bytes | msgspec.UnsetType, msgspec.UNSET))
+        return msgspec.defstruct(
+            "Instance",
+            fields,
+            rename=rename,
+            forbid_unknown_fields=True,
+            gc=False,
+            namespace={"__post_init__": _one_of},
+        )
+    return msgspec.defstruct("Instance", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _one_of(row: Any) -> None:
+    given = [name for name in row.__struct_fields__ if getattr(row, name) is not msgspec.UNSET]
+    if len(given) != 1:
+        msg = f"Object missing required field `{row.__struct_encode_fields__[0]}`"
+        raise ValueError(msg)
+
+
+def _single(row: Any) -> Any:
+    value = row.f0
+    return Base64(row.b64) if value is msgspec.UNSET else value
+
+
+def _bare_type(spec: TensorSpec) -> Any:
+    return str if spec.dtype == "string" and spec.shape == (None,) else _value_type(spec)
+
+
+def _value_type(spec: TensorSpec) -> Any:
+    value = _leaf_type(spec.dtype)
+    dims = (spec.shape or (None,))[1:]
+    for size in reversed(dims):
+        if size is None:
+            value = list[value]  # type: ignore[valid-type]
+        elif 0 < size <= LONGEST_TUPLE and value == _leaf_type(spec.dtype):
+            value = tuple[(value,) * size]  # type: ignore[misc]
+        else:
+            value = Annotated[list[value], msgspec.Meta(min_length=size, max_length=size)]  # type: ignore[valid-type]
+    return value
+
+
+def _leaf_type(dtype: str) -> Any:
+    if dtype == "string":
+        return str | Base64
+    if dtype == "bool":
+        return bool
+    if dtype == "uint64":
+        return Annotated[int, msgspec.Meta(ge=0)]
+    if dtype not in INTEGERS:
+        return float
+    bits, signed = INTEGERS[dtype]
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return Annotated[int, msgspec.Meta(ge=low, le=high)]
+
+
+def _without(index: Sequence[int], rows: list[Any], dropped: set[int]) -> tuple[Sequence[int], list[Any]]:
+    if not dropped:
+        return index, rows
+    kept = [(at, row) for at, row in zip(index, rows, strict=True) if at not in dropped]
+    return [at for at, _ in kept], [row for _, row in kept]
+
+
+def _row_shapes(spec: TensorSpec, values: list[Any]) -> list[tuple[int, ...]] | tuple[int, ...]:
+    """Return the one shape of all rows, or each row's own where the signature leaves a dimension open."""
+    dims = (spec.shape or (None,))[1:]
+    return [shape_of(value, dims) for value in values] if None in dims else tuple(size or 0 for size in dims)
+
+
+def _members(count: int, shapes: Sequence[Any]) -> dict[tuple[tuple[int, ...], ...], list[int]]:
+    """Return the rows of each combination of shapes; ALL where there is but one."""
+    if not count:
+        return {}
+    if all(isinstance(shape, tuple) for shape in shapes):
+        return {tuple(shapes): ALL}
+    members: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for position in range(count):
+        key = tuple(shape if isinstance(shape, tuple) else shape[position] for shape in shapes)
+        members.setdefault(key, []).append(position)
+    return members

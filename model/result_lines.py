@@ -1,0 +1,216 @@
+"""Lines of instances, predictions and errors -> their keys, exactly typed, and what hangs on each key.
+
+A key travels as its JSON text: `1` and `"1"` differ, and nothing ever turns one into the other.
+"""
+
+import ast
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import orjson
+
+from model.keys import FLOAT32_EXACT, FLOAT64_EXACT, INT64, Key
+
+KEYED_OUTPUT = "prediction_with_key"  # the functional form's vector: the prediction, then the key
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_Int64 = Annotated[int, msgspec.Meta(ge=INT64[0], le=INT64[-1])]
+
+
+class _PlainInstance(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Most instances: decoded at once, half the time of looking at each field."""
+
+    features: msgspec.Raw
+    key: _Int64 | str
+
+
+class _PlainPrediction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Most result lines, likewise."""
+
+    prediction: msgspec.Raw
+    key: _Int64 | str
+
+
+_plain_instance = msgspec.json.Decoder(_PlainInstance)
+_plain_prediction = msgspec.json.Decoder(_PlainPrediction)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A result line: the key as JSON text, the other outputs as JSON text without braces, their names."""
+
+    key: str
+    outputs: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error record: the key as JSON text where the row had one, and how many rows it stands for."""
+
+    key: str | None
+    code: str
+    message: str
+    rows: int = 1
+
+
+def read_instance(line: bytes) -> tuple[str | None, tuple[str, ...]]:
+    """Return an instance's key, whatever it is, as JSON text, and its fields' names. Raises ValueError."""
+    try:
+        return key_text(_plain_instance.decode(line).key), _PlainInstance.__struct_fields__
+    except UNREADABLE:
+        fields = _fields(line)
+        return _as_sent(fields), tuple(fields)
+
+
+def read_prediction(line: bytes) -> Prediction | Failure:
+    """Read a result line in any of the services' forms.
+
+    `{outputs…}`, `{"instance", "prediction"}`, `{"key", "prediction"}`, with the outputs by name or a single output's
+    bare value; a service's `{"instance", "error"}` is a failure. Raises ValueError saying what is wrong.
+    """
+    return _plain(line) or _any_form(_fields(line))
+
+
+def _plain(line: bytes) -> Prediction | None:
+    """Read the line that is neither wrapped nor odd in any way, or return None."""
+    try:
+        found = _plain_prediction.decode(line)
+    except UNREADABLE:
+        return None
+    value = bytes(found.prediction).decode()
+    return None if value.startswith("{") else Prediction(key_text(found.key), f'"prediction":{value}', ("prediction",))
+
+
+def _any_form(fields: dict[str, bytes]) -> Prediction | Failure:
+    if "instance" not in fields:
+        return _keyed(fields)
+    key = _instance_key(fields["instance"])
+    if "error" in fields:
+        return _service_failure(key, fields["error"])
+    if "prediction" not in fields:
+        raise ValueError("has an instance but no prediction")
+    return _of_instance(key, fields["prediction"])
+
+
+def read_error(line: bytes) -> Failure:
+    """Read an error record: JSON of ours, or the tuple of message and count that the services write."""
+    if line.startswith(b"("):
+        return _tuple_failure(line)
+    fields = _fields(line)
+    return Failure(_as_sent(fields), _text(fields, "code", "UNKNOWN"), _text(fields, "message", ""))
+
+
+def key_text(key: Key) -> str:
+    """Return a key's JSON text."""
+    return str(key) if isinstance(key, int) else orjson.dumps(key).decode()
+
+
+def key_value(text: str) -> Key:
+    """Return the key that a JSON text stands for."""
+    value: Key = orjson.loads(text)
+    return value
+
+
+def _fields(line: bytes) -> dict[str, bytes]:
+    try:
+        return {name: bytes(raw) for name, raw in _object.decode(line).items()}
+    except UNREADABLE as error:
+        raise ValueError(f"is no JSON object: {error}") from None
+
+
+def _as_sent(fields: dict[str, bytes]) -> str | None:
+    """Return the key that a user wrote: a wrong one, such as 1.0 or true, is matched by its error record only."""
+    value = orjson.loads(fields["key"]) if "key" in fields else None
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _key(value: object, limit: int) -> str:
+    """Return the JSON text of a key; whole floats are integers up to where `limit` says they are exact."""
+    if isinstance(value, str):
+        return orjson.dumps(value).decode()
+    if isinstance(value, float):
+        if not value.is_integer() or abs(value) > limit:
+            raise ValueError(f"has key {value!r}, which is no integer that survived as a float (up to {limit})")
+        return str(int(value))
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"has key {value!r}, neither an integer nor a string")
+    if value not in INT64:
+        raise ValueError(f"has key {value!r}, beyond 64 bits")
+    return str(value)
+
+
+def _instance_key(raw: bytes) -> str | None:
+    """Return the key inside an echoed instance, if it has one."""
+    if not raw.lstrip().startswith(b"{"):
+        return None
+    fields = _fields(raw)
+    return _key(orjson.loads(fields["key"]), FLOAT64_EXACT) if "key" in fields else None
+
+
+def _of_instance(key: str | None, value: bytes) -> Prediction:
+    """Read the prediction beside an echoed instance; where both carry a key, they must agree."""
+    if value.lstrip().startswith(b"{"):
+        return _keyed(_fields(value), key)
+    if key is None:
+        raise ValueError("has no key, neither in the instance nor in the prediction")
+    vector = orjson.loads(value)
+    # A server that has one output only may answer with its bare value: the functional form's vector, key last.
+    if isinstance(vector, list) and len(vector) > 1 and vector[-1] == key_value(key):
+        return _prediction(key, {"prediction": orjson.dumps(vector[:-1])})
+    return _prediction(key, {"prediction": value})
+
+
+def _keyed(fields: dict[str, bytes], instance_key: str | None = None) -> Prediction:
+    """Take the key out of the outputs."""
+    if "key" in fields:
+        key = _key(orjson.loads(fields.pop("key")), FLOAT64_EXACT)
+        if list(fields) == ["prediction"] and fields["prediction"].lstrip().startswith(b"{"):
+            fields = _fields(fields["prediction"])
+    elif KEYED_OUTPUT in fields:
+        key, rest = _split_vector(orjson.loads(fields.pop(KEYED_OUTPUT)))
+        fields = {"prediction": rest, **fields}
+    elif instance_key is not None:
+        key = instance_key
+    else:
+        raise ValueError("has no key")
+    if instance_key is not None and instance_key != key:
+        raise ValueError(f"belongs to instance {instance_key}, but its prediction has key {key}")
+    return _prediction(key, fields)
+
+
+def _split_vector(vector: object) -> tuple[str, bytes]:
+    if not isinstance(vector, list) or len(vector) < 2:
+        raise ValueError(f"has {KEYED_OUTPUT} {vector!r}, not a prediction and a key")
+    *prediction, key = vector
+    if isinstance(key, str):
+        raise ValueError(f"has key {key!r} in a vector of numbers")
+    return _key(key, FLOAT32_EXACT), orjson.dumps(prediction)
+
+
+def _prediction(key: str, fields: dict[str, bytes]) -> Prediction:
+    outputs = ",".join(f"{orjson.dumps(name).decode()}:{raw.decode()}" for name, raw in fields.items())
+    return Prediction(key, outputs, tuple(fields))
+
+
+def _service_failure(key: str | None, raw: bytes) -> Failure:
+    error = orjson.loads(raw)
+    known = error if isinstance(error, dict) else {}
+    return Failure(key, str(known.get("status", "UNKNOWN")), str(known.get("message", error)))
+
+
+def _tuple_failure(line: bytes) -> Failure:
+    """Read `('message', 16)`, which names no row."""
+    try:
+        message, rows = ast.literal_eval(line.decode())
+        return Failure(None, "BATCH_FAILED", str(message), int(rows))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise ValueError("is no tuple of message and count") from None
+
+
+def _text(fields: dict[str, bytes], name: str, default: str) -> str:
+    value = orjson.loads(fields[name]) if name in fields else default
+    return value if isinstance(value, str) else str(value)

@@ -1,0 +1,23 @@
+"""Fixtures that many tests share: a running local cloud."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cloud import LocalCloud, start_cloud
+from tests.saved_models import make_saved_models
+
+
+@pytest.fixture(scope="session")
+def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """One emulator for every test that uses names of its own."""
+    cloud = start_cloud(tmp_path_factory.mktemp("cloud"))
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of SavedModels: every kind that the batch engine and the server take or refuse."""
+    return make_saved_models(tmp_path_factory.mktemp("saved_models"))

@@ -1,0 +1,237 @@
+"""A run that was broken off goes on where it was: no row lost, none twice, the same bytes as without the break."""
+
+import fcntl
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.batch import ROOT, Finished, command, run, start, write_rows
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    """Return the contents of a run's published files, manifest aside."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("prediction.*"))}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 60,000 rows, one in 50 of them bad."""
+    path = tmp_path_factory.mktemp("resume") / "in.jsonl"
+    write_rows(path, 60_000)
+    lines = path.read_text().splitlines()
+    lines[::50] = [f'{{"key": {n}}}' for n in range(0, 60_000, 50)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(saved_models: Path, source: Path) -> dict[str, bytes]:
+    """The shards of a run that nothing broke off."""
+    done = run(saved_models / "keyed", [source], source.parent / "whole", "--shards", "3")
+    assert done.code == 0, done.stderr
+    return shards(done.output)
+
+
+def kill(saved_models: Path, source: Path, output: Path, seconds: float = 60, *, journaled: bool = True) -> None:
+    """Start or resume a run and end it with SIGKILL once a block is journaled, or the time is over."""
+    process = start(saved_models / "keyed", [source], output, "--shards", "3", "--resume")
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline and not (journaled and has_journal(output)):
+        time.sleep(0.002)
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def has_journal(output: Path) -> bool:
+    """Tell whether a block of a running job is whole."""
+    return any(path.stat().st_size for path in (output / ".batch_predict").glob("*.journal"))
+
+
+def finish(saved_models: Path, source: Path, output: Path) -> Finished:
+    """Resume a run to its end."""
+    done = run(saved_models / "keyed", [source], output, "--resume")
+    assert done.code == 0, done.stderr
+    return done
+
+
+def test_resumed_run_equals_an_uninterrupted_one(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Kill -9 in the middle, then --resume: byte-identical shards and full counts."""
+    output = tmp_path / "out"
+    kill(saved_models, source, output)
+    assert has_journal(output)
+    done = finish(saved_models, source, output)
+    assert shards(output) == uninterrupted
+    assert (done.summary["instances"], done.summary["predicted"], done.summary["failed"]) == (60_000, 58_800, 1_200)
+
+
+def test_what_no_journal_entry_vouches_for_is_redone(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Bytes behind the last entry, a torn entry, and a shard that was changed meanwhile are cut off and made again."""
+    output = tmp_path / "out"
+    kill(saved_models, source, output)
+    for path in (output / ".batch_predict").glob("*.*s"):
+        with path.open("ab") as file:
+            file.write(b'{"torn')
+    for path in (output / ".batch_predict").glob("*.journal"):
+        with path.open("ab") as file:
+            file.write(b'{"part": 0, "off')
+    results = next(path for path in (output / ".batch_predict").glob("*.results") if path.stat().st_size > 10)
+    with results.open("r+b") as file:
+        file.write(b"XXXX")
+    finish(saved_models, source, output)
+    assert shards(output) == uninterrupted
+
+
+@pytest.fixture(scope="module")
+def finished(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, its input and a finished run."""
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(saved_models / "two", folder / "model")
+    write_rows(folder / "in.jsonl", 10)
+    assert run(folder / "model", [folder / "in.jsonl"], folder / "out", "--batch-size", "5").code == 0
+    return folder
+
+
+def test_finished_folder_is_left_alone(finished: Path) -> None:
+    """Without --resume a folder with predictions is refused; with it there is nothing to do."""
+    source, output = finished / "in.jsonl", finished / "out"
+    before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
+    refused = run(finished / "model", [source], output)
+    assert (refused.code, len(refused.stderr.splitlines())) == (2, 1)
+    assert "already holds predictions. Choose another --output, or continue them with --resume" in refused.stderr
+    again = run(finished / "model", [source], output, "--resume")
+    assert (again.code, again.summary["predicted"]) == (0, 10)
+    assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
+
+
+@pytest.mark.parametrize("change", ["inputs", "model", "batch-size", "shards", "seed", "with-instance", "signature"])
+def test_folder_of_another_run_is_refused(saved_models: Path, finished: Path, change: str) -> None:
+    """--resume does not mix the rows of other inputs, another model or other settings into a folder."""
+    source, model = finished / "in.jsonl", finished / "model"
+    options = {
+        "batch-size": ["--batch-size", "6"],
+        "shards": ["--shards", "2"],
+        "seed": ["--seed", "1"],
+        "with-instance": ["--with-instance"],
+        "signature": ["--signature", "doubled"],
+    }.get(change, [])
+    before = source.read_bytes()
+    if change == "inputs":
+        write_rows(source, 10, seed=1)
+    if change == "model":
+        model = saved_models / "keyed"
+    refused = run(model, [source], finished / "out", "--resume", *options)
+    source.write_bytes(before)
+    assert refused.code == 2
+    assert f"belongs to a run with other {change}. Choose another --output" in refused.stderr
+
+
+def test_cancelled_run_keeps_what_it_has(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """SIGTERM publishes whole rows, says what is missing, exits with 143, and the run can still be finished."""
+    output = tmp_path / "out"
+    process = start(saved_models / "keyed", [source], output, "--shards", "3", "--workers", "1")
+    while not has_journal(output):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.terminate()
+    stdout, stderr = process.communicate(timeout=60)
+    done = Finished(process.returncode, stdout, stderr, output)
+    assert (done.code, done.manifest["state"]) == (143, "cancelled")
+    counts = [done.manifest[name] for name in ("predicted", "failed", "not_attempted")]
+    assert sum(counts) == done.manifest["instances"] == 60_000
+    assert counts[2] > 0
+    assert len(done.results) == counts[0]
+    finish(saved_models, source, output)
+    assert shards(output) == uninterrupted
+
+
+def test_stopped_run_goes_on_with_a_larger_threshold(saved_models: Path, tmp_path: Path) -> None:
+    """What the threshold stopped is continued, not begun again."""
+    source, output = tmp_path / "in.jsonl", tmp_path / "out"
+    write_rows(source, 100)
+    source.write_text("x\n" * 5 + source.read_text())
+    assert run(saved_models / "keyed", [source], output, "--max-errors", "1").code == 3
+    done = run(saved_models / "keyed", [source], output, "--resume")
+    assert (done.code, done.summary["predicted"], done.summary["failed"]) == (0, 100, 5)
+
+
+def test_two_runs_do_not_share_a_folder(saved_models: Path, tmp_path: Path) -> None:
+    """The second run is told to wait or to go elsewhere."""
+    source, work = tmp_path / "in.jsonl", tmp_path / "out" / ".batch_predict"
+    write_rows(source, 10)
+    work.mkdir(parents=True)
+    descriptor = os.open(work / "lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    refused = run(saved_models / "keyed", [source], tmp_path / "out")
+    os.close(descriptor)
+    assert (refused.code, "Another run is writing to" in refused.stderr) == (2, True)
+
+
+def test_output_that_cannot_be_written_is_refused(saved_models: Path, tmp_path: Path) -> None:
+    """A file where the folder should be: one line, exit code 2."""
+    write_rows(tmp_path / "in.jsonl", 10)
+    (tmp_path / "out").write_text("taken")
+    refused = run(saved_models / "keyed", [tmp_path / "in.jsonl"], tmp_path / "out")
+    assert (refused.code, len(refused.stderr.splitlines())) == (2, 1)
+    assert "Cannot write to" in refused.stderr
+
+
+def test_full_disk_ends_a_run_that_can_go_on(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Where nothing more can be written: exit code 1, one line, and --resume finishes once there is room."""
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
+    limited = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+    engine = command(saved_models / "keyed", [source], tmp_path / "out", "--shards", "3")
+    full = subprocess.run(
+        [sys.executable, "-c", limited, *engine], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (full.returncode, full.stderr) == (1, "File too large. Nothing is lost: run again with --resume\n")
+    finish(saved_models, source, tmp_path / "out")
+    assert shards(tmp_path / "out") == uninterrupted
+
+
+def test_lost_worker_ends_a_run_that_can_go_on(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A worker that the system kills (for memory, say) is noticed: exit code 1, one line, and --resume finishes."""
+    output = tmp_path / "out"
+    process = start(saved_models / "keyed", [source], output, "--shards", "3")
+    while not has_journal(output):
+        assert process.poll() is None
+        time.sleep(0.002)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (
+        1,
+        "A worker process ended with code -9. Nothing is lost: run again with --resume\n",
+    )
+    finish(saved_models, source, output)
+    assert shards(output) == uninterrupted
+
+
+@pytest.mark.long
+def test_kills_at_any_moment_lose_nothing(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Twenty rounds of kill -9 at random moments, each on what the one before left."""
+    moments = random.Random(3)
+    for round_ in range(5):
+        output = tmp_path / f"out{round_}"
+        for _ in range(4):
+            kill(saved_models, source, output, moments.uniform(0.1, 2), journaled=False)
+        finish(saved_models, source, output)
+        assert shards(output) == uninterrupted
