@@ -1,0 +1,60 @@
+"""Every API of the local cloud: importing this module registers their handlers.
+
+`ROUTES` are the paths that no discovery document describes: storage's uploads, downloads and batches.
+"""
+
+from infra.emulator import (
+    artifact_registry,
+    batch_prediction_jobs,
+    batch_queue,
+    bucket_policies,
+    buckets,
+    compute,
+    deployed_models,
+    deployments,
+    endpoints,
+    model_aliases,
+    model_servers,
+    models,
+    notebooks,
+    objects,
+    operations,
+    predictions,
+    resource_manager,
+    service_accounts,
+    serviceusage,
+    storage_copies,
+    storage_listing,
+    storage_objects,
+    storage_sessions,
+    vertex_locations,
+)
+from infra.emulator.storage_media import ROUTES
+
+__all__ = [
+    "ROUTES",
+    "artifact_registry",
+    "batch_prediction_jobs",
+    "batch_queue",
+    "bucket_policies",
+    "buckets",
+    "compute",
+    "deployed_models",
+    "deployments",
+    "endpoints",
+    "model_aliases",
+    "model_servers",
+    "models",
+    "notebooks",
+    "objects",
+    "operations",
+    "predictions",
+    "resource_manager",
+    "service_accounts",
+    "serviceusage",
+    "storage_copies",
+    "storage_listing",
+    "storage_objects",
+    "storage_sessions",
+    "vertex_locations",
+]

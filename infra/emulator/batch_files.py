@@ -1,0 +1,104 @@
+"""The files of a batch run: a bucket's objects -> the engine's input folder; its shards -> the bucket."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import orjson
+
+from infra.emulator.calls import Cloud
+from infra.emulator.errors import invalid
+from infra.emulator.model_artifacts import is_plain_path, link
+from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri, stored_objects
+from infra.emulator.resources import Json
+
+SHARD = re.compile(r"prediction\.(results|errors)-(\d{5}-of-\d{5})")
+PUBLISHED = {"results": "prediction.results", "errors": "prediction.errors_stats"}  # the service's names
+MAX_PARTIAL_FAILURES = 20
+INVALID_ARGUMENT = 3
+ATTEMPTS = 3
+Found = dict[tuple[str, str], Path]  # (bucket, object name) -> its file
+
+
+def link_inputs(cloud: Cloud, uris: list[str], folder: Path) -> None:
+    """Link every object that the URIs name below `folder/<bucket>/`; one named twice is read once.
+
+    Raises a 400 where a URI names nothing.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            for (bucket, name), source in _found(cloud, uris).items():
+                _link(source, folder, bucket, name)
+            return
+        except FileNotFoundError:  # an object was overwritten between the listing and the link
+            if attempt == ATTEMPTS:
+                raise
+
+
+def _found(cloud: Cloud, uris: list[str]) -> Found:
+    found: Found = {}
+    for uri in uris:
+        found |= _matches(cloud, uri)
+    return found
+
+
+def _matches(cloud: Cloud, uri: str) -> Found:
+    bucket, name = parse_gs_uri(uri)
+    if not bucket_exists(cloud, bucket):
+        raise invalid(f"The Cloud Storage bucket of {uri!r} does not exist.")
+    pattern = name.endswith("*")
+    prefix = name.removesuffix("*")
+    objects = [stored for stored in stored_objects(cloud, bucket, prefix) if pattern or stored.name == prefix]
+    files = {(bucket, stored.name): stored.path for stored in objects if not stored.name.endswith("/")}
+    if not files:
+        raise invalid(f"No input files found: {uri!r} matches no object.")
+    return files
+
+
+def _link(source: Path, folder: Path, bucket: str, name: str) -> None:
+    """Link an object under its own name, or under a safe one where its name cannot be a path here."""
+    target = folder / bucket / name
+    if is_plain_path(name):
+        try:
+            _link_once(source, target)
+            return
+        except OSError:  # `a` and `a/b` are both objects, or a part is longer than the file system takes
+            pass
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    _link_once(source, folder / bucket / f"{quote(name, safe='')[:200]}-{digest}")
+
+
+def _link_once(source: Path, target: Path) -> None:
+    if not target.exists():  # a run that is resumed finds its links
+        link(source, target)
+
+
+def publish(cloud: Cloud, output: Path, directory: str) -> list[str]:
+    """Add the engine's shards to the bucket under the service's names; doing it again changes nothing that is read."""
+    bucket, prefix = parse_gs_uri(directory)
+    shards = {path: match for path in sorted(output.glob("prediction.*")) if (match := SHARD.fullmatch(path.name))}
+    names = {path: f"{prefix}/{PUBLISHED[match[1]]}-{match[2]}" for path, match in shards.items()}
+    for path, name in names.items():
+        add_file(cloud, bucket, name, path, "text/plain")
+    return list(names.values())
+
+
+def partial_failures(output: Path) -> list[Json]:
+    """Return the first failures of rows as statuses; all of them stand in the error files."""
+    failures = []
+    for record in _error_records(output):
+        place = f"{record.get('file')}:{record.get('line')}"
+        message = f"{record.get('code')}: {record.get('message')} ({place})"
+        failures.append({"code": INVALID_ARGUMENT, "message": message})
+        if len(failures) == MAX_PARTIAL_FAILURES:
+            break
+    return failures
+
+
+def _error_records(output: Path) -> Iterator[Json]:
+    for path in sorted(output.glob("prediction.errors-*")):
+        with path.open("rb") as lines:
+            for line in lines:
+                yield orjson.loads(line)

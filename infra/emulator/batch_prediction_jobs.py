@@ -1,0 +1,158 @@
+"""aiplatform batchPredictionJobs: create, get, list, cancel, delete."""
+
+import os
+import random
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from infra.emulator import batch_queue, operations
+from infra.emulator.batch_jobs import (
+    CANCELLED,
+    CANCELLING,
+    FINISHED,
+    JOBS,
+    OUTPUTS,
+    PENDING,
+    RUNNING,
+    RUNS,
+    Run,
+    change,
+    get_job,
+    get_run,
+    insert_job,
+)
+from infra.emulator.batch_requests import check_request
+from infra.emulator.batch_runs import clean
+from infra.emulator.calls import Call, handles
+from infra.emulator.errors import failed_precondition
+from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, link, remove_artifact
+from infra.emulator.model_versions import find_version, get_model
+from infra.emulator.resources import Json
+from infra.emulator.vertex_lists import Listing, list_page
+from infra.emulator.vertex_rules import numeric_id
+
+CANCELLED_CODE = 1
+LISTING = Listing(
+    "batchPredictionJobs",
+    filters={
+        "displayName": lambda body: body.get("displayName"),
+        "state": lambda body: body.get("state"),
+        "createTime": lambda body: body.get("createTime"),
+    },
+)
+
+
+@handles("aiplatform.projects.locations.batchPredictionJobs.create")
+def create(call: Call) -> Json:
+    """Accept a job and start it when its turn comes; it runs on copies of the model and of its input."""
+    check_request(call)
+    number = numeric_id(call)
+    folder = call.cloud.state / "jobs" / number
+    now = call.cloud.now()
+    body = {**call.body, "name": f"{call.path['parent']}/batchPredictionJobs/{number}", "state": PENDING}
+    body |= {"createTime": now, "updateTime": now}
+    try:
+        title, artifact_uri = _take_model(call, body, folder / "model")
+        insert_job(call.cloud, body, _run(call, body, title, artifact_uri))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    batch_queue.submit(call.cloud, body["name"])
+    return body
+
+
+def _take_model(call: Call, body: Json, target: Path) -> tuple[str, str]:
+    """Copy the job's model to its folder, note its version in the job, and return its display name and artifactUri."""
+    unmanaged = body.get("unmanagedContainerModel")
+    if unmanaged:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy_artifact(call.cloud, unmanaged["artifactUri"]).rename(target)
+        return "unmanaged", unmanaged["artifactUri"]
+    with call.resources.transaction():  # the copy must not race with a deletion of the version
+        version = find_version(call.resources, body["model"])
+        if not version.artifact:
+            msg = f"Model {version.name} has no artifactUri: the local cloud runs SavedModels, no container images."
+            raise failed_precondition(msg)
+        _link_tree(artifacts_folder(call.cloud) / version.artifact, target)
+        body["modelVersionId"] = version.id
+        return get_model(call.resources, version.model)["displayName"], version.body["artifactUri"]
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file():
+            link(path, target / path.relative_to(source))
+
+
+def _directory(call: Call, body: Json, title: str) -> str:
+    """Return a new output directory: `PREFIX/prediction-MODEL-TIME`, never given out before."""
+    prefix = body["outputConfig"]["gcsDestination"]["outputUriPrefix"].rstrip("/")
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", title)
+    time = re.sub(r"[-:.]", "_", body["createTime"])
+    seconds, milliseconds = time[:19], int(time[20:23])
+    while True:
+        directory = f"{prefix}/prediction-{name}-{seconds}_{milliseconds:03}Z"
+        if call.resources.insert(OUTPUTS, directory, {"job": body["name"]}):
+            return directory
+        milliseconds += 1
+
+
+def _run(call: Call, body: Json, title: str, artifact_uri: str) -> Run:
+    """Decide how the job runs: one worker per replica, no more than there are cores; shards and order by its seed."""
+    number = body["name"].rpartition("/")[2]
+    replicas = body["dedicatedResources"].get("startingReplicaCount", 1)
+    workers = min(replicas, os.cpu_count() or 1)
+    chance = random.Random(f"{call.cloud.seed}/{number}")  # noqa: S311 - decides the order of rows, nothing secret
+    shards = chance.randint(workers, 2 * workers + 2)
+    directory = _directory(call, body, title)
+    return Run(number, title, artifact_uri, directory, replicas, workers, shards, chance.randrange(2**31))
+
+
+@handles("aiplatform.projects.locations.batchPredictionJobs.get")
+def get(call: Call) -> Json:
+    """Return a job as it stands."""
+    return get_job(call.resources, call.path["name"])
+
+
+@handles("aiplatform.projects.locations.batchPredictionJobs.list")
+def list_jobs(call: Call) -> Json:
+    """List the jobs of a location."""
+    by_model = {"modelDisplayName": lambda body: get_run(call.resources, body["name"]).model_title}
+    listing = replace(LISTING, filters={**LISTING.filters, **by_model})
+    return list_page(call, listing, [body for _, body in call.resources.list(JOBS, f"{call.path['parent']}/")])
+
+
+@handles("aiplatform.projects.locations.batchPredictionJobs.cancel")
+def cancel(call: Call) -> Json:
+    """Ask a job to stop: one that waits is cancelled at once, one that runs keeps what it has written."""
+
+    def edit(body: Json) -> Json:
+        if body["state"] in FINISHED:
+            return body
+        if body["state"] in {RUNNING, CANCELLING}:
+            return {**body, "state": CANCELLING}
+        error = {"code": CANCELLED_CODE, "message": "The job was cancelled before it started."}
+        return {**body, "state": CANCELLED, "error": error, "endTime": call.cloud.now()}
+
+    job = change(call.cloud, call.path["name"], edit)
+    if job["state"] == CANCELLED:
+        clean(call.cloud, get_run(call.resources, job["name"]))
+    return {}
+
+
+@handles("aiplatform.projects.locations.batchPredictionJobs.delete")
+def delete(call: Call) -> Json:
+    """Delete a finished job; its results stay in the bucket."""
+    name = call.path["name"]
+    with call.resources.transaction():
+        job = get_job(call.resources, name)
+        if job["state"] not in FINISHED:
+            msg = f"The BatchPredictionJob is {job['state']} and can not be deleted before it has finished: {name}"
+            raise failed_precondition(msg)
+        folder = get_run(call.resources, name).path(call.cloud)
+        call.resources.delete(JOBS, name)
+        call.resources.delete(RUNS, name)
+    remove_artifact(folder)
+    return operations.finished(call, "DeleteOperationMetadata")

@@ -1,0 +1,131 @@
+"""What a new batch prediction job is checked against: the service's rules, and what the local cloud can run of it."""
+
+from infra.emulator.calls import Call
+from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.model_versions import SUPPORTED
+from infra.emulator.objects import bucket_exists, parse_gs_uri
+from infra.emulator.resources import Json
+from infra.emulator.vertex_rules import REQUIRED, Finding, display_name_findings, label_findings, refuse
+
+JOB = "batch_prediction_job"
+SOURCES = ("gcsSource", "bigquerySource", "vertexMultimodalDatasetSource")
+DESTINATIONS = ("gcsDestination", "bigqueryDestination", "vertexMultimodalDatasetDestination")
+INPUT_FORMATS = SUPPORTED["supportedInputStorageFormats"]
+OUTPUT_FORMATS = SUPPORTED["supportedOutputStorageFormats"]
+KEY_WITH_BIGQUERY = '"bigquery" output format does not support key_field.'
+
+
+def check_request(call: Call) -> None:
+    """Refuse a job that the service would refuse (400), and then one that it would run and we cannot (501)."""
+    body = call.body
+    instance = body.get("instanceConfig") or {}
+    output_format = (body.get("outputConfig") or {}).get("predictionsFormat")
+    if instance.get("keyField") and output_format == "bigquery":
+        raise invalid(KEY_WITH_BIGQUERY)
+    refuse(
+        display_name_findings(body, JOB)
+        + label_findings(body, JOB)
+        + _model_findings(body)
+        + _input_findings(body)
+        + _output_findings(body)
+        + _instance_findings(instance)
+        + _resource_findings(body)
+    )
+    _check_carried(body, instance)
+    bucket, _ = parse_gs_uri(body["outputConfig"]["gcsDestination"]["outputUriPrefix"])
+    if not bucket_exists(call.cloud, bucket):
+        raise invalid(f"The Cloud Storage bucket of outputUriPrefix does not exist: gs://{bucket}")
+
+
+def _model_findings(body: Json) -> list[Finding]:
+    unmanaged = body.get("unmanagedContainerModel")
+    if bool(body.get("model")) == bool(unmanaged):
+        return [(f"{JOB}.model", "Exactly one of model and unmanaged_container_model must be set.")]
+    if unmanaged and not unmanaged.get("artifactUri"):
+        return [(f"{JOB}.unmanaged_container_model.artifact_uri", REQUIRED)]
+    return []
+
+
+def _input_findings(body: Json) -> list[Finding]:
+    path, config = f"{JOB}.input_config", body.get("inputConfig") or {}
+    findings = _format_findings(config.get("instancesFormat"), INPUT_FORMATS, f"{path}.instances_format")
+    if sum(source in config for source in SOURCES) != 1:
+        return [*findings, (path, "Exactly one source must be set, for example gcs_source.")]
+    uris = (config.get("gcsSource") or {}).get("uris") or []
+    if "gcsSource" in config and not uris:
+        findings.append((f"{path}.gcs_source.uris", REQUIRED))
+    for uri in uris:
+        findings += _uri_findings(uri, f"{path}.gcs_source.uris")
+        if "*" in uri[:-1]:
+            findings.append((f"{path}.gcs_source.uris", f"{uri!r}: a '*' may stand at the end only."))
+    return findings
+
+
+def _output_findings(body: Json) -> list[Finding]:
+    path, config = f"{JOB}.output_config", body.get("outputConfig") or {}
+    findings = _format_findings(config.get("predictionsFormat"), OUTPUT_FORMATS, f"{path}.predictions_format")
+    if sum(destination in config for destination in DESTINATIONS) != 1:
+        return [*findings, (path, "Exactly one destination must be set, for example gcs_destination.")]
+    if "gcsDestination" in config:
+        uri = (config["gcsDestination"] or {}).get("outputUriPrefix", "")
+        findings += _uri_findings(uri, f"{path}.gcs_destination.output_uri_prefix")
+    return findings
+
+
+def _format_findings(name: str | None, supported: object, path: str) -> list[Finding]:
+    if not name:
+        return [(path, REQUIRED)]
+    if not isinstance(supported, list) or name not in supported:
+        return [(path, f"The format {name!r} is not supported by the Model, which supports: {supported}.")]
+    return []
+
+
+def _uri_findings(uri: str, path: str) -> list[Finding]:
+    try:
+        parse_gs_uri(uri)
+    except ApiError as error:
+        return [(path, error.message)]
+    return []
+
+
+def _instance_findings(instance: Json) -> list[Finding]:
+    path = f"{JOB}.instance_config"
+    if instance.get("includedFields") and instance.get("excludedFields"):
+        return [(path, "Only one of included_fields and excluded_fields can be set.")]
+    if instance.get("instanceType", "object") not in {"object", "array"}:
+        return [(f"{path}.instance_type", f"{instance['instanceType']!r} is neither 'object' nor 'array'.")]
+    return []
+
+
+def _resource_findings(body: Json) -> list[Finding]:
+    """Check the resources: a custom model runs on dedicated ones only, without autoscaling."""
+    path, resources = f"{JOB}.dedicated_resources", body.get("dedicatedResources")
+    if not resources:
+        return [(path, "Required for the Model: it supports DEDICATED_RESOURCES only.")]
+    findings = []
+    if not (resources.get("machineSpec") or {}).get("machineType"):
+        findings.append((f"{path}.machine_spec.machine_type", REQUIRED))
+    if resources.get("startingReplicaCount", 1) < 1:
+        findings.append((f"{path}.starting_replica_count", "It must be at least 1."))
+    if (body.get("manualBatchTuningParameters") or {}).get("batchSize", 1) < 1:
+        findings.append((f"{JOB}.manual_batch_tuning_parameters.batch_size", "It must be at least 1."))
+    return findings
+
+
+def _check_carried(body: Json, instance: Json) -> None:
+    """Refuse what the service does and the local cloud does not, before anything is done half."""
+    source, destination = body["inputConfig"], body["outputConfig"]
+    transformed = [name for name in ("keyField", "includedFields", "excludedFields") if instance.get(name)]
+    reasons = {
+        "BigQuery and dataset sources": "gcsSource" not in source or source["instancesFormat"] == "bigquery",
+        f"instancesFormat {source['instancesFormat']!r}": source["instancesFormat"] != "jsonl",
+        "BigQuery and dataset destinations": "gcsDestination" not in destination,
+        f"predictionsFormat {destination['predictionsFormat']!r}": destination["predictionsFormat"] != "jsonl",
+        f"instanceConfig.{transformed[0] if transformed else ''}": bool(transformed),
+        "instanceConfig.instanceType 'array'": instance.get("instanceType") == "array",
+        "generateExplanation": bool(body.get("generateExplanation")),
+        "modelParameters": bool(body.get("modelParameters")),
+    }
+    for what, wanted in reasons.items():
+        if wanted:
+            raise unimplemented(f"The local cloud does not run batch predictions with {what}, only jsonl.")

@@ -1,0 +1,96 @@
+"""Who may do what with a bucket: IAM policies with etags. Access lists are refused."""
+
+import base64
+import secrets
+
+from infra.emulator.calls import PROJECT_NUMBER, Call, handles
+from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.objects import require_bucket
+from infra.emulator.resources import Json
+from infra.emulator.storage_resource import etag_of, merged
+
+POLICIES = "storage.policies"
+ACCESS_LISTS = [
+    f"storage.{kind}.{verb}"
+    for kind in ("bucketAccessControls", "defaultObjectAccessControls", "objectAccessControls")
+    for verb in ("delete", "get", "insert", "list", "patch", "update")
+]
+
+
+@handles("storage.buckets.getIamPolicy")
+def get_iam_policy(call: Call) -> Json:
+    """Return a bucket's policy; a new bucket has the project's legacy roles."""
+    name = call.path["bucket"]
+    require_bucket(call.cloud, name)
+    return {**_identity(name), **(call.resources.get(POLICIES, name) or _first_policy())}
+
+
+@handles("storage.buckets.setIamPolicy")
+def set_iam_policy(call: Call) -> Json:
+    """Replace a bucket's policy; an etag that is not the present one is refused with 412."""
+    name = call.path["bucket"]
+    with call.resources.transaction():
+        require_bucket(call.cloud, name)
+        present = call.resources.get(POLICIES, name) or _first_policy()
+        if call.body.get("etag") not in {None, "", present["etag"]}:
+            msg = "The policy was changed since it was read. Read it again, then write."
+            raise ApiError(412, msg, reason="conditionNotMet")
+        policy = _checked_policy(call.body)
+        call.resources.put(POLICIES, name, policy)
+    return {**_identity(name), **policy}
+
+
+@handles("storage.buckets.testIamPermissions")
+def test_iam_permissions(call: Call) -> Json:
+    """Return those of the permissions that the caller has: the local cloud's only caller has all."""
+    require_bucket(call.cloud, call.path["bucket"])
+    return {"kind": "storage#testIamPermissionsResponse", "permissions": call.query.get("permissions", [])}
+
+
+@handles(*ACCESS_LISTS)
+def refuse_access_lists(call: Call) -> Json:
+    """Refuse access lists: 400 as the service where access is uniform, 501 elsewhere."""
+    bucket = require_bucket(call.cloud, call.path["bucket"])
+    if bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"):
+        msg = (
+            "Cannot use ACL API when uniform bucket-level access is enabled. Read more at"
+            " https://cloud.google.com/storage/docs/uniform-bucket-level-access"
+        )
+        raise invalid(msg, reason="invalid")
+    msg = f"{call.method} is not implemented by the local cloud: it has no access control lists, only IAM policies."
+    raise unimplemented(msg)
+
+
+def _identity(bucket: str) -> Json:
+    return {"kind": "storage#policy", "resourceId": f"projects/_/buckets/{bucket}"}
+
+
+def _first_policy() -> Json:
+    owners = [f"projectEditor:{PROJECT_NUMBER}", f"projectOwner:{PROJECT_NUMBER}"]
+    return {
+        "version": 1,
+        "etag": etag_of(1),
+        "bindings": [
+            {"role": "roles/storage.legacyBucketOwner", "members": owners},
+            {"role": "roles/storage.legacyBucketReader", "members": [f"projectViewer:{PROJECT_NUMBER}"]},
+        ],
+    }
+
+
+def _checked_policy(body: Json) -> Json:
+    """Return the policy to store; raise 400 where a binding has no role, no members or malformed ones."""
+    sent = [merged({}, binding) for binding in body.get("bindings") or [] if binding]
+    bindings = [binding for binding in sent if binding.get("members")]
+    for binding in bindings:
+        if not str(binding.get("role", "")).partition("/")[2]:
+            msg = f"Invalid role {binding.get('role')!r} in a binding."
+            raise invalid(msg, reason="invalid")
+        for member in binding["members"]:
+            if member not in {"allUsers", "allAuthenticatedUsers"} and ":" not in str(member):
+                msg = f"Invalid argument: the member {member!r} has no type, such as user: or serviceAccount:."
+                raise invalid(msg, reason="invalid")
+        if binding.get("condition") and body.get("version") != 3:
+            msg = "Requested conditional role bindings need policy version 3."
+            raise invalid(msg, reason="invalid")
+    etag = base64.b64encode(b"\x08\x02" + secrets.token_bytes(6)).decode()
+    return {"version": int(body.get("version") or 1), "etag": etag, "bindings": bindings}

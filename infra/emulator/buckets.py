@@ -1,0 +1,207 @@
+"""Buckets of the local Cloud Storage: every setting is echoed, so that a stack that manages one sees no drift."""
+
+import time
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from infra.emulator import storage_catalog as catalog
+from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
+from infra.emulator.errors import ApiError, already_exists, invalid, unimplemented
+from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
+from infra.emulator.resources import Json
+from infra.emulator.storage_bucket_rules import (
+    OUTPUT_ONLY,
+    check_bucket_name,
+    check_retention_change,
+    check_settings,
+    check_unmoved,
+    completed,
+)
+from infra.emulator.storage_conditions import condition_not_met, integer
+from infra.emulator.storage_pages import decode_token, encode_token, page_size
+from infra.emulator.storage_resource import base_of, bucket_resource, merged
+
+TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
+OWNED = "Your previous request to create the named bucket succeeded and you already own it."
+NOT_EMPTY = "The bucket you tried to delete is not empty."
+
+
+@handles("storage.buckets.insert")
+def insert(call: Call) -> Json:
+    """Create a bucket in the project of the query."""
+    project = call.parameter("project")
+    if not project:
+        msg = "Required parameter: project"
+        raise invalid(msg, reason="required")
+    name = str(call.body.get("name") or "")
+    check_bucket_name(name)
+    _check_access_lists(call.body.get("iamConfiguration") or {}, call)
+    now = call.cloud.now()
+    body = completed(merged({}, _written(call.body)), now)
+    check_settings(body)
+    system = {"project": project, "projectNumber": PROJECT_NUMBER, "name": name, "metageneration": "1"}
+    times = {"timeCreated": now, "updated": now, "generation": str(int(time.time() * 1e6))}
+    with call.resources.transaction():
+        if not call.resources.insert(BUCKETS, name, {**body, **system, **times}):
+            raise _name_taken(call.cloud, name, project)
+    return _resource(call, require_bucket(call.cloud, name))
+
+
+@handles("storage.buckets.get")
+def get(call: Call) -> Json | Response:
+    """Return a bucket; 304 where the caller has this metageneration already."""
+    body = require_bucket(call.cloud, call.path["bucket"])
+    _check_match(call, body)
+    if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
+        return Response(status_code=304)
+    return _resource(call, body)
+
+
+@handles("storage.buckets.list")
+def list_buckets(call: Call) -> Json:
+    """List a project's buckets by name."""
+    project = call.parameter("project")
+    if not project:
+        msg = "Required parameter: project"
+        raise invalid(msg, reason="required")
+    rows = sorted(call.resources.list(BUCKETS, call.parameter("prefix")))
+    start = decode_token(call.parameter("pageToken"))[0].decode()
+    found = [body for name, body in rows if name >= start and project in {body["project"], PROJECT_NUMBER}]
+    limit = page_size(call.query)
+    answer: Json = {"kind": "storage#buckets"}
+    if found:
+        answer["items"] = [_resource(call, body) for body in found[:limit]]
+    if len(found) > limit:
+        answer["nextPageToken"] = encode_token(found[limit]["name"].encode(), 0)
+    return answer
+
+
+@handles("storage.buckets.patch")
+def patch(call: Call) -> Json:
+    """Change what the body names: a JSON merge patch, null removes."""
+    return _write(call, lambda old: merged(old, _written(call.body)))
+
+
+@handles("storage.buckets.update")
+def update(call: Call) -> Json:
+    """Replace all that a client can set; place and soft delete policy stay where the body names none."""
+    kept = ("location", "locationType", "customPlacementConfig", "softDeletePolicy", "rpo", "storageClass")
+
+    def replaced(old: Json) -> Json:
+        system = {name: old[name] for name in (*OUTPUT_ONLY, *kept, "project", "name") if name in old}
+        return {**system, **merged({}, _written(call.body))}
+
+    return _write(call, replaced)
+
+
+@handles("storage.buckets.delete")
+def delete(call: Call) -> None:
+    """Delete a bucket without live objects; what noncurrent generations it kept go with it."""
+    name = call.path["bucket"]
+    with discarding(call.cloud) as freed, call.resources.transaction():
+        _check_versions(call, require_bucket(call.cloud, name))
+        if not catalog.is_empty(call.cloud, name):
+            raise already_exists(NOT_EMPTY, reason="conflict")
+        freed.extend(catalog.empty(call.cloud, name))
+        call.resources.delete(BUCKETS, name)
+        call.resources.delete("storage.policies", name)
+
+
+@handles("storage.buckets.lockRetentionPolicy")
+def lock_retention_policy(call: Call) -> Json:
+    """Lock the retention policy for good; the caller says which metageneration it has seen."""
+    if integer(call.query, "ifMetagenerationMatch") is None:
+        msg = "Required parameter: ifMetagenerationMatch"
+        raise invalid(msg, reason="required")
+
+    def locked(old: Json) -> Json:
+        if "retentionPolicy" not in old:
+            msg = f"Bucket {old['name']!r} has no retention policy to lock."
+            raise invalid(msg, reason="invalid")
+        return {**old, "retentionPolicy": {**old["retentionPolicy"], "isLocked": True}}
+
+    return _write(call, locked)
+
+
+@handles("storage.buckets.getStorageLayout")
+def get_storage_layout(call: Call) -> Json:
+    """Tell how the bucket's names are laid out: flat, or folders."""
+    body = require_bucket(call.cloud, call.path["bucket"])
+    return {
+        "kind": "storage#storageLayout",
+        "bucket": body["name"],
+        "location": body["location"],
+        "locationType": body["locationType"],
+        "hierarchicalNamespace": {"enabled": bool(body.get("hierarchicalNamespace", {}).get("enabled"))},
+    }
+
+
+@handles("storage.anywhereCaches.list")
+def list_anywhere_caches(call: Call) -> Json:
+    """List the caches of a bucket: the local cloud makes none, and the provider asks before it deletes a bucket."""
+    require_bucket(call.cloud, call.path["bucket"])
+    return {"kind": "storage#anywhereCaches"}
+
+
+@handles("storage.projects.serviceAccount.get")
+def get_service_account(_: Call) -> Json:
+    """Name the account by which the service itself acts in the project."""
+    number = PROJECT_NUMBER
+    return {
+        "kind": "storage#serviceAccount",
+        "email_address": f"service-{number}@gs-project-accounts.iam.gserviceaccount.com",
+    }
+
+
+def _write(call: Call, change: Callable[[Json], Json]) -> Json:
+    """Change a bucket under its preconditions and count its metageneration up."""
+    name = call.path["bucket"]
+    with call.resources.transaction():
+        old = require_bucket(call.cloud, name)
+        _check_versions(call, old)
+        new = completed(change(old), call.cloud.now())
+        _check_access_lists(new["iamConfiguration"], call)
+        check_settings(new)
+        check_unmoved(old, new)
+        check_retention_change(old, new)
+        new |= {"metageneration": str(int(old["metageneration"]) + 1), "updated": call.cloud.now()}
+        call.resources.put(BUCKETS, name, new)
+    return _resource(call, new)
+
+
+def _written(body: Json) -> Json:
+    return {name: value for name, value in body.items() if name not in OUTPUT_ONLY and name != "name"}
+
+
+def _resource(call: Call, body: Json) -> Json:
+    return bucket_resource({name: value for name, value in body.items() if name != "project"}, base_of(call))
+
+
+def _check_match(call: Call, body: Json) -> None:
+    expected = integer(call.query, "ifMetagenerationMatch")
+    if expected not in {None, int(body["metageneration"])}:
+        raise condition_not_met()
+
+
+def _check_versions(call: Call, body: Json) -> None:
+    _check_match(call, body)
+    if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
+        raise condition_not_met()
+
+
+def _check_access_lists(settings: Json, call: Call) -> None:
+    """Raise 400 where access lists are sent for a bucket whose access is uniform, 501 where they would have to act."""
+    sent = [name for name in ("predefinedAcl", "predefinedDefaultObjectAcl") if call.parameter(name)]
+    sent += [name for name in ("acl", "defaultObjectAcl") if call.body.get(name)]
+    if sent and (settings.get("uniformBucketLevelAccess") or {}).get("enabled"):
+        msg = "Cannot use ACL API to update bucket policy when uniform bucket-level access is enabled."
+        raise invalid(msg, reason="invalid")
+    if sent:
+        msg = f"The local cloud has no access control lists: {', '.join(sent)}. Use uniform bucket-level access."
+        raise unimplemented(msg)
+
+
+def _name_taken(cloud: Cloud, name: str, project: str) -> ApiError:
+    body = find_bucket(cloud, name) or {}
+    return already_exists(OWNED if body.get("project") == project else TAKEN, reason="conflict")

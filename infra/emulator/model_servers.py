@@ -1,0 +1,173 @@
+"""Deployed models -> running model servers: one child process each, started in the background, restarted when lost."""
+
+import http.client
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.emulator.calls import Cloud, on_start, on_stop
+from infra.emulator.errors import ApiError, failed_precondition
+from infra.emulator.jobs import Process, kill, last_line, start_server, stop
+
+READY = "ready http://"
+READY_SECONDS = 300.0  # the service gives a server 40 minutes; a local one that loads for five is broken
+PREDICT_SECONDS = 60.0  # the service's limit for an online prediction
+DRAIN_SECONDS = 10.0
+POLL_SECONDS = 0.05
+NEVER_READY = (
+    "Error: model server never became ready. Please validate that your model file or container configuration are valid."
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a deployed model's server is started: its environment, its routes, the folder of its logs."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    health_route: str
+    predict_route: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    process: Process
+    address: str
+
+
+_pool = ThreadPoolExecutor(thread_name_prefix="model-server")
+_lock = threading.Lock()
+_stopping = threading.Event()
+_servers: dict[str, tuple[Launch, Future[Running]]] = {}
+
+
+def start(key: str, launch: Launch) -> Future[Running]:
+    """Start the server of a deployed model, in the background; the future fails with why it never became ready."""
+    with _lock:
+        future = _pool.submit(_launch, launch)
+        _servers[key] = (launch, future)
+        return future
+
+
+def stopping() -> bool:
+    """Tell whether the cloud is about to end: what is lost now is started again with it."""
+    return _stopping.is_set()
+
+
+def remove(key: str) -> None:
+    """Stop a deployed model's server once it has answered what it was asked."""
+    with _lock:
+        launch, future = _servers.pop(key, (None, None))
+    if launch and future:
+        _pool.submit(_end, launch, future)
+
+
+def predict(key: str, body: bytes) -> tuple[int, bytes]:
+    """Ask a deployed model's server, waiting until it is ready; a server that died is started again, once."""
+    for attempt in (1, 2):
+        launch, running = _running(key)
+        try:
+            return _request(running.address, "POST", launch.predict_route, body)
+        except TimeoutError as error:
+            raise ApiError(
+                504, f"The model server did not answer in {PREDICT_SECONDS:g} s.", "DEADLINE_EXCEEDED"
+            ) from error
+        except (OSError, http.client.HTTPException):
+            if attempt == 1:
+                _replace(key, launch, running)
+    raise failed_precondition(f"The model server of {key} ends without an answer. Its log: {launch.folder / 'stderr'}")
+
+
+def _running(key: str) -> tuple[Launch, Running]:
+    launch, future = _servers.get(key, (None, None))
+    if launch is None or future is None:
+        raise failed_precondition(f"The deployed model {key} has no server. Deploy it again.")
+    try:
+        return launch, future.result(PREDICT_SECONDS)
+    except FutureTimeoutError as error:
+        raise ApiError(504, "The model server is not ready yet.", "DEADLINE_EXCEEDED") from error
+
+
+def _replace(key: str, launch: Launch, lost: Running) -> None:
+    """Start a server again, unless another request already did."""
+    kill(lost.process)
+    with _lock:
+        current = _servers.get(key)
+        if current and current[1].done() and current[1].result() is lost:
+            _servers[key] = (launch, _pool.submit(_launch, launch))
+
+
+def _launch(launch: Launch) -> Running:
+    if _stopping.is_set():
+        raise failed_precondition(NEVER_READY)
+    shutil.rmtree(launch.folder, ignore_errors=True)
+    process = start_server(launch.environment, launch.folder)
+    try:
+        return Running(process, _wait_ready(launch, process))
+    except BaseException:
+        kill(process)
+        raise
+
+
+def _wait_ready(launch: Launch, process: Process) -> str:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and process.poll() is None and not _stopping.is_set():
+        address = _ready_address(launch.folder / "stdout")
+        if address and _healthy(address, launch.health_route):
+            return address
+        time.sleep(POLL_SECONDS)
+    reason = last_line(launch.folder / "stderr") or f"It ended with exit code {process.poll()}."
+    raise failed_precondition(f"{NEVER_READY} {reason}")
+
+
+def _ready_address(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")[:-1]  # the last one may be half written
+    return next((line.removeprefix(READY).strip() for line in lines if line.startswith(READY)), "")
+
+
+def _healthy(address: str, route: str) -> bool:
+    try:
+        return _request(address, "GET", route)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _request(address: str, verb: str, route: str, body: bytes = b"") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(address, timeout=PREDICT_SECONDS)
+    try:
+        connection.request(verb, route, body or None, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _end(launch: Launch, future: Future[Running]) -> None:
+    if not future.cancel() and future.exception() is None:
+        stop(future.result().process, DRAIN_SECONDS)
+    shutil.rmtree(launch.folder, ignore_errors=True)
+
+
+@on_start
+def allow(_cloud: Cloud) -> None:
+    """Let servers be started."""
+    _stopping.clear()
+
+
+@on_stop
+def stop_all(_cloud: Cloud) -> None:
+    """End every server."""
+    _stopping.set()
+    with _lock:
+        futures = [future for _, future in _servers.values()]
+        _servers.clear()
+    for future in futures:
+        if not future.cancel() and future.exception() is None:
+            kill(future.result().process)

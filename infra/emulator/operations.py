@@ -1,0 +1,167 @@
+"""Long-running operations: what a call answers while, or after, the work it started is done."""
+
+import secrets
+import time
+from typing import Any
+
+from infra.emulator.calls import Call, Cloud, handles
+from infra.emulator.errors import ApiError, not_found
+from infra.emulator.generic import filtered, page
+
+Json = dict[str, Any]
+
+KIND = "operations"
+PACKAGES = {
+    "aiplatform": "google.cloud.aiplatform",
+    "artifactregistry": "google.devtools.artifactregistry",
+    "iam": "google.iam.admin",
+    "ml": "google.cloud.ml",
+    "notebooks": "google.cloud.notebooks",
+    "serviceusage": "google.api.serviceusage",
+}
+EMPTY = "google.protobuf.Empty"
+POLL_SECONDS = 0.02
+CODES = {"NOT_FOUND": 5, "ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "ABORTED": 10, "UNIMPLEMENTED": 12}
+INVALID_ARGUMENT, CANCELLED = 3, 1
+
+# Where operations stand, and what can be done with them there.
+_VERTEX = ("get", "list", "delete", "cancel", "wait")
+_COLLECTIONS = {
+    "aiplatform.projects.locations": _VERTEX,
+    "aiplatform.projects.locations.endpoints": _VERTEX,
+    "aiplatform.projects.locations.models": _VERTEX,
+    "artifactregistry.projects.locations": ("get", "cancel"),
+    "notebooks.projects.locations": ("get", "list", "delete", "cancel"),
+    "serviceusage": ("get", "list", "delete", "cancel"),
+}
+
+
+def _ids(verb: str) -> list[str]:
+    return [f"{collection}.operations.{verb}" for collection, verbs in _COLLECTIONS.items() if verb in verbs]
+
+
+def finished(call: Call, metadata: str, response: str = EMPTY, body: Json | None = None, **options: Any) -> Json:
+    """Store and return an operation that is done: the first answer already carries its result.
+
+    `metadata` and `response` are message names of the call's API (`CreateEndpointOperationMetadata`, `Endpoint`) or
+    full ones (`google.protobuf.Empty`); options are those of `pending`.
+    """
+    operation = _started(call, metadata, **options)
+    operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}}
+    call.resources.put(KIND, operation["name"], operation)
+    return operation
+
+
+def pending(call: Call, metadata: str, **options: Any) -> Json:
+    """Store and return an operation that `complete` or `fail` ends.
+
+    Options: `parent`, under which its name stands (default: project and location of the call), and `fields`, which its
+    metadata carries besides the type and times.
+    """
+    operation = _started(call, metadata, **options)
+    call.resources.put(KIND, operation["name"], operation)
+    return operation
+
+
+def complete(cloud: Cloud, name: str, response: Json) -> None:
+    """End a pending operation with its result, which carries its `@type` (`type_url`)."""
+    _end(cloud, name, {"response": response})
+
+
+def fail(cloud: Cloud, name: str, error: ApiError) -> None:
+    """End a pending operation with an error."""
+    _end(cloud, name, {"error": {"code": CODES.get(error.status, INVALID_ARGUMENT), "message": error.message}})
+
+
+def type_url(call: Call, message: str) -> str:
+    """Return the `@type` of a message of the call's API."""
+    package = "" if message.startswith("google.") else f"{PACKAGES[call.api]}.{call.version}."
+    return f"type.googleapis.com/{package}{message}"
+
+
+def _started(call: Call, metadata: str, *, parent: str | None = None, fields: Json | None = None) -> Json:
+    number = secrets.randbelow(9 * 10**18) + 10**18
+    where = _location(call) if parent is None else parent
+    name = f"{where}/operations/{number}" if where else f"operations/{number}"
+    details = {"@type": type_url(call, metadata), **_times(call), **(fields or {})}
+    return {"name": name, "metadata": details, "done": False}
+
+
+def _times(call: Call) -> Json:
+    """Return the times that an API's operation metadata has; what its message lacks is never invented."""
+    now = call.cloud.now()
+    if call.api == "aiplatform":
+        return {"genericMetadata": {"createTime": now, "updateTime": now}}
+    if call.api == "notebooks":
+        return {"createTime": now, "endTime": now, "requestedCancellation": False, "apiVersion": call.version}
+    return {}
+
+
+def _location(call: Call) -> str:
+    """Return `projects/P/locations/L` of the resource that the call is about."""
+    for value in call.path.values():
+        parts = value.split("/")
+        if parts[0] == "projects" and parts[2:3] == ["locations"]:
+            return "/".join(parts[:4])
+    return ""
+
+
+def _end(cloud: Cloud, name: str, outcome: Json) -> None:
+    with cloud.resources.transaction():
+        operation = cloud.resources.get(KIND, name)
+        if operation is None or operation["done"]:  # deleted, or cancelled before the work ended
+            return
+        generic = operation["metadata"].get("genericMetadata")
+        if generic is not None:
+            generic["updateTime"] = cloud.now()
+        cloud.resources.put(KIND, name, {**operation, "done": True, **outcome})
+
+
+def _named(call: Call) -> Json:
+    name = call.path["name"]
+    operation = call.resources.get(KIND, name)
+    if operation is None:
+        msg = f"Operation {name!r} not found."
+        raise not_found(msg)
+    return operation
+
+
+@handles(*_ids("get"))
+def get(call: Call) -> Json:
+    """Return one operation."""
+    return _named(call)
+
+
+@handles(*_ids("list"))
+def list_(call: Call) -> Json:
+    """Return the operations below a name, oldest first."""
+    prefix = call.path.get("name", "operations").rstrip("/")
+    prefix = prefix if prefix.endswith("operations") else f"{prefix}/operations"
+    found = (body for _, body in call.resources.list(KIND, f"{prefix}/"))
+    return page(call, filtered(found, call.parameter("filter"), "name", "done"), "operations")
+
+
+@handles(*_ids("delete"))
+def delete(call: Call) -> Json:
+    """Forget an operation; its work goes on."""
+    call.resources.delete(KIND, _named(call)["name"])
+    return {}
+
+
+@handles(*_ids("cancel"))
+def cancel(call: Call) -> Json:
+    """Mark a running operation as cancelled; one that is done stays as it is."""
+    message = "The operation was cancelled."
+    _end(call.cloud, _named(call)["name"], {"error": {"code": CANCELLED, "message": message}})
+    return {}
+
+
+@handles(*_ids("wait"))
+def wait(call: Call) -> Json:
+    """Return an operation when it is done, or as it is when the time is over (`timeout`, at most 30 s here)."""
+    seconds = float(call.parameter("timeout", "10s").removesuffix("s") or 10)
+    end = time.monotonic() + min(seconds, 30)
+    operation = _named(call)
+    while not operation["done"] and time.monotonic() < end and not call.cloud.stopping.wait(POLL_SECONDS):
+        operation = _named(call)
+    return operation

@@ -1,0 +1,80 @@
+"""Online prediction: a request to an endpoint -> the server of one of its deployed models -> Vertex AI's answer."""
+
+import random
+
+import orjson
+from starlette.responses import Response
+
+from infra.emulator import model_servers
+from infra.emulator.calls import Call, handles
+from infra.emulator.deployments import server_key
+from infra.emulator.endpoints import get_endpoint
+from infra.emulator.errors import ApiError, failed_precondition, invalid
+from infra.emulator.model_versions import get_model
+from infra.emulator.resources import Json
+from infra.emulator.vertex_rules import REQUIRED, found_errors
+
+LIMIT = 1_572_864  # 1.5 MB each way on the shared public endpoint
+
+_choice = random.Random()  # noqa: S311 - which deployed model answers is no secret
+
+
+@handles("aiplatform.projects.locations.endpoints.predict")
+def predict(call: Call) -> Json:
+    """Answer the instances in their order, from one deployed model; where one fails, none is answered."""
+    if "instances" not in call.body:
+        raise found_errors([("instances", REQUIRED)])
+    endpoint, deployed = _chosen(call)
+    answer = _parsed(_asked(endpoint, deployed, call.content))
+    return {
+        **answer,
+        "deployedModelId": deployed["id"],
+        "model": deployed["model"],
+        "modelDisplayName": get_model(call.resources, deployed["model"])["displayName"],
+        "modelVersionId": deployed["modelVersionId"],
+    }
+
+
+@handles("aiplatform.projects.locations.endpoints.rawPredict")
+def raw_predict(call: Call) -> Response:
+    """Hand the body to the model's server as it came, and its answer back."""
+    endpoint, deployed = _chosen(call)
+    answer = _asked(endpoint, deployed, call.content)
+    headers = {"X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2]}
+    return Response(
+        answer, headers=headers | {"X-Vertex-AI-Deployed-Model-Id": deployed["id"]}, media_type="application/json"
+    )
+
+
+def _chosen(call: Call) -> tuple[Json, Json]:
+    """Return the endpoint and the deployed model that this request's share of the traffic goes to."""
+    if len(call.content) > LIMIT:
+        raise invalid(f"Request payload size exceeds the limit: {LIMIT} bytes.")
+    endpoint = get_endpoint(call.resources, call.path["endpoint"])
+    split = endpoint.get("trafficSplit", {})
+    candidates = [entry for entry in endpoint.get("deployedModels", []) if split.get(entry["id"])]
+    if not candidates:
+        raise failed_precondition(f"Endpoint {endpoint['name']} doesn't have traffic_split.")
+    return endpoint, _choice.choices(candidates, [split[entry["id"]] for entry in candidates])[0]
+
+
+def _asked(endpoint: Json, deployed: Json, body: bytes) -> bytes:
+    status, answer = model_servers.predict(server_key(endpoint["name"], deployed["id"]), body)
+    if status != 200:  # the service hands on what the container said, whatever its status
+        raise invalid(answer.decode(errors="replace"))
+    if len(answer) > LIMIT:
+        place = f"endpoint_id: {endpoint['name'].rpartition('/')[2]}, deployed_model_id: {deployed['id']}"
+        text = f"`Response size too large. Received at least {len(answer)} bytes; max is {LIMIT}.`"
+        raise invalid(f"Failed to handle request. {place} with error: {text}")
+    return answer
+
+
+def _parsed(answer: bytes) -> Json:
+    """Return what a container may answer: predictions, and metadata where it has some."""
+    try:
+        body = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict) or "predictions" not in body:
+        raise ApiError(400, f"The model server's answer has no 'predictions': {answer[:200].decode(errors='replace')}")
+    return {name: body[name] for name in ("predictions", "metadata") if name in body}

@@ -1,0 +1,149 @@
+"""The local cloud's HTTP server: health, storage's own paths, and every API of the discovery documents."""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from infra.emulator import apis
+from infra.emulator.calls import HANDLERS, START_HOOKS, STOP_HOOKS, Cloud
+from infra.emulator.dispatch import LARGEST_BODY, Incoming, answer, is_api, json_response, refusal, unforeseen
+from infra.emulator.errors import ApiError, not_found
+from infra.emulator.guard import Guard
+
+VERSION = "1"
+THREADS = 64  # handlers that wait (predictions, operations) must not hold up the rest
+VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the server treats requests: the token it demands ("" = none), and whether unknown names only warn."""
+
+    token: str = ""
+    lenient: bool = False
+
+
+def application(cloud: Cloud, options: Options) -> Starlette:
+    """Make the ASGI application of a cloud."""
+    application = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(Guard, token=options.token)],
+        exception_handlers={HTTPException: _refused, Exception: _unforeseen},
+        lifespan=_lifespan(cloud),
+    )
+    application.state.cloud = cloud
+    application.state.lenient = options.lenient
+    application.state.in_flight = 0
+    application.state.began = time.monotonic()
+    application.router.redirect_slashes = False  # `anywhereCaches/` is an address of its own
+    return application
+
+
+def _routes() -> list[BaseRoute]:
+    """Order the routes: storage's own paths, then the APIs, then what may be `/<bucket>/<object>`."""
+    anything = [route for route in apis.ROUTES if route.path.startswith("/{")]
+    named = [route for route in apis.ROUTES if route not in anything]
+    return [Route("/healthz", health), *named, ApiRoute("/{path:path}", api, methods=VERBS), *anything, _last()]
+
+
+class ApiRoute(Route):
+    """A route that takes what the discovery documents have an address for, whatever a name in it holds."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Leave `/<bucket>/<object>` to the routes behind."""
+        if scope["type"] == "http" and is_api(scope["path"]):
+            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
+        return Match.NONE, {}
+
+
+def _last() -> Route:
+    return Route("/{path:path}", nowhere, methods=VERBS)
+
+
+async def api(request: Request) -> Response:
+    """Hand a request to its handler, in a thread."""
+    try:
+        body = await _body(request)
+    except ApiError as error:
+        return refusal(error)
+    scope, headers = request.scope, dict(request.headers)
+    path = scope["raw_path"].decode("latin-1")
+    incoming = Incoming(request.method, path, scope["query_string"].decode(errors="replace"), headers, body)
+    state = request.app.state
+    return await run_in_threadpool(answer, state.cloud, incoming, lenient=state.lenient)
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body; of one that is too large nothing is kept, but all is read: clients send first, then listen."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= LARGEST_BODY:
+            chunks.append(chunk)
+    if size > LARGEST_BODY:
+        raise ApiError(413, f"Request payload size exceeds the limit: {LARGEST_BODY} bytes.", reason="uploadTooLarge")
+    return b"".join(chunks)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """Answer what the router refuses (a wrong verb on a path of its own) in Google's envelope."""
+    code = error.status_code if isinstance(error, HTTPException) else 501
+    return refusal(ApiError(code, getattr(error, "detail", str(error))))
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    """Answer 501 where a raw route fails: clients repeat 500 for minutes. The server logs the traceback."""
+    return refusal(unforeseen(error))
+
+
+async def nowhere(request: Request) -> Response:
+    """Answer what no API has."""
+    return refusal(not_found(f"The requested URL {request.url.path} was not found on this server.", reason="notFound"))
+
+
+async def health(request: Request) -> Response:
+    """Say that the cloud is up, which one it is, and how much it holds."""
+    state = request.app.state
+    cloud: Cloud = state.cloud
+    counts = dict(
+        await run_in_threadpool(cloud.resources.execute, "SELECT kind, count(*) FROM resources GROUP BY kind")
+    )
+    body = {
+        "status": "ok",
+        "version": VERSION,
+        "pid": os.getpid(),
+        "url": cloud.url,
+        "state": str(cloud.state),
+        "uptimeSeconds": round(time.monotonic() - state.began, 3),
+        "inFlight": state.in_flight,
+        "methods": len(HANDLERS),
+        "resources": counts,
+    }
+    return json_response(body)
+
+
+def _lifespan(cloud: Cloud) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        for hook in START_HOOKS:
+            await run_in_threadpool(hook, cloud)
+        try:
+            yield
+        finally:
+            for hook in STOP_HOOKS:
+                await run_in_threadpool(hook, cloud)
+
+    return lifespan

@@ -1,0 +1,128 @@
+"""What a bucket may be called, where it may stand, and what the service adds to what was sent."""
+
+import re
+
+from infra.emulator.errors import ApiError, invalid
+from infra.emulator.resources import Json
+
+SOFT_DELETE_SECONDS = "604800"  # seven days, the service's default
+LABEL = r"[^\W_A-Z][\w-]{0,62}"
+MULTI_REGIONS = {"US", "EU", "ASIA"}
+DUAL_REGIONS = {"ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4"}
+STORAGE_CLASSES = {
+    "STANDARD",
+    "NEARLINE",
+    "COLDLINE",
+    "ARCHIVE",
+    "MULTI_REGIONAL",
+    "REGIONAL",
+    "DURABLE_REDUCED_AVAILABILITY",
+    "RAPID",
+}
+# Set by the service; what a client sends for them is ignored.
+OUTPUT_ONLY = {
+    "kind",
+    "id",
+    "selfLink",
+    "etag",
+    "metageneration",
+    "generation",
+    "projectNumber",
+    "timeCreated",
+    "updated",
+    "locationType",
+    "satisfiesPZS",
+    "satisfiesPZI",
+    "hardDeleteTime",
+    "softDeleteTime",
+    "owner",
+    "acl",
+    "defaultObjectAcl",
+}
+DROPPED_WHEN_EMPTY = ("lifecycle", "labels", "cors", "logging", "website", "billing", "encryption", "retentionPolicy")
+
+
+def check_bucket_name(name: str) -> None:
+    """Raise 400 where a bucket cannot have this name."""
+    parts = name.split(".")
+    shaped = re.fullmatch(r"[a-z0-9][a-z0-9._-]*[a-z0-9]", name) and 3 <= len(name) <= (222 if len(parts) > 1 else 63)
+    sized = all(0 < len(part) <= 63 for part in parts)
+    address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", name)
+    if not shaped or not sized or address or name.startswith("goog") or "google" in name:
+        msg = f"Invalid bucket name: '{name}'"
+        raise invalid(msg, reason="invalid")
+
+
+def location_type(location: str) -> str:
+    """Return region, dual-region or multi-region for an upper-case location; raise 400 where there is none such."""
+    if location in MULTI_REGIONS:
+        return "multi-region"
+    if location in DUAL_REGIONS:
+        return "dual-region"
+    if not re.fullmatch(r"[A-Z]+-[A-Z]+\d{1,2}", location):
+        msg = f"The specified location constraint is not valid: {location!r}"
+        raise invalid(msg, reason="invalid")
+    return "region"
+
+
+def completed(body: Json, now: str) -> Json:
+    """Return a bucket's body with the service's defaults filled in and empty blocks gone."""
+    location = str(body.get("location") or "US").upper()
+    result: Json = {**body, "location": location, "storageClass": str(body.get("storageClass") or "STANDARD").upper()}
+    result["locationType"] = "dual-region" if body.get("customPlacementConfig") else location_type(location)
+    result["iamConfiguration"] = _iam_configuration(body.get("iamConfiguration") or {})
+    policy = {"retentionDurationSeconds": SOFT_DELETE_SECONDS, **(body.get("softDeletePolicy") or {})}
+    result["softDeletePolicy"] = {"effectiveTime": now, **policy}
+    if result["locationType"] != "region":
+        result.setdefault("rpo", "DEFAULT")
+    for name in DROPPED_WHEN_EMPTY:
+        if not any(_values(result.get(name))):
+            result.pop(name, None)
+    if "retentionPolicy" in result:
+        result["retentionPolicy"] = {"effectiveTime": now, **result["retentionPolicy"]}
+    return result
+
+
+def check_settings(body: Json) -> None:
+    """Raise 400 where a setting has a value that the service refuses."""
+    if body["storageClass"] not in STORAGE_CLASSES:
+        msg = f"Invalid storage class {body['storageClass']!r}"
+        raise invalid(msg, reason="invalid")
+    for key, value in body.get("labels", {}).items():
+        if not re.fullmatch(LABEL, key) or not re.fullmatch(r"[\w-]{0,63}", value) or value != value.lower():
+            msg = f"Invalid label {key!r}: {value!r}. Keys start with a lowercase letter; lowercase, digits, _ and -."
+            raise invalid(msg, reason="invalid")
+    if len(body.get("labels", {})) > 64:
+        msg = "A bucket can have at most 64 labels."
+        raise invalid(msg, reason="invalid")
+
+
+def check_unmoved(old: Json, new: Json) -> None:
+    """Raise 400 where a change would move the bucket."""
+    if old["location"] != new["location"]:
+        msg = f"Bucket locations are immutable: '{old['name']}' is in {old['location']}, not {new['location']}."
+        raise invalid(msg, reason="invalid")
+
+
+def check_retention_change(old: Json, new: Json) -> None:
+    """Raise 403 where a locked retention policy would be removed or shortened."""
+    before, after = old.get("retentionPolicy", {}), new.get("retentionPolicy", {})
+    shorter = int(after.get("retentionPeriod", 0)) < int(before.get("retentionPeriod", 0))
+    if before.get("isLocked") and (shorter or not after.get("isLocked")):
+        msg = f"Cannot reduce retention duration of a locked Retention Policy for bucket '{old['name']}'."
+        raise ApiError(403, msg, reason="forbidden")
+
+
+def _iam_configuration(sent: Json) -> Json:
+    """Return the access settings with the old name of uniform access beside the new one."""
+    uniform = sent.get("uniformBucketLevelAccess") or sent.get("bucketPolicyOnly") or {"enabled": False}
+    return {
+        "publicAccessPrevention": "inherited",
+        **sent,
+        "uniformBucketLevelAccess": uniform,
+        "bucketPolicyOnly": uniform,
+    }
+
+
+def _values(block: object) -> list[object]:
+    return list(block.values()) if isinstance(block, dict) else list(block) if isinstance(block, list) else []

@@ -1,0 +1,140 @@
+"""Which objects there are: rows of SQLite that name blobs. One row for each generation, one of a name's rows live."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from infra.emulator.calls import Cloud
+from infra.emulator.resources import Json
+from infra.emulator.storage_blobs import Blob, blob_path
+
+# Names are stored as UTF-8 bytes: SQLite then orders and cuts them exactly as the service does.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS storage_objects (
+    bucket TEXT NOT NULL,
+    name BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    live INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    blob TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (bucket, name, generation)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS storage_live_objects ON storage_objects (bucket, name) WHERE live = 1;
+CREATE INDEX IF NOT EXISTS storage_blobs ON storage_objects (blob);
+"""
+COLUMNS = "bucket, name, generation, live, size, blob, body"
+PAGE = 500  # rows read at a time while listing
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One generation of an object; `path` is the plain file that holds its bytes."""
+
+    bucket: str
+    name: str
+    generation: int
+    live: bool
+    size: int
+    blob: str
+    path: Path
+    body: Json
+
+    @property
+    def metageneration(self) -> int:
+        """How often the metadata was written."""
+        return int(self.body["metageneration"])
+
+
+def find(cloud: Cloud, bucket: str, name: str, generation: int | None = None) -> StoredObject | None:
+    """Return an object's live generation, or the one that is named."""
+    clause = "live = 1" if generation is None else "generation = ?"
+    sql = f"SELECT {COLUMNS} FROM storage_objects WHERE bucket = ? AND name = ? AND {clause}"  # noqa: S608 - constants
+    named = () if generation is None else (generation,)
+    rows = cloud.resources.execute(sql, (bucket, name.encode(), *named))
+    return _stored(cloud, rows[0]) if rows else None
+
+
+def insert(cloud: Cloud, bucket: str, name: str, blob: Blob, body: Json) -> StoredObject:
+    """Store a new live generation; the one before must have been retired."""
+    generation = int(body["generation"])
+    row = (bucket, name.encode(), generation, 1, blob.size, blob.key, orjson.dumps(body))
+    cloud.resources.execute(f"INSERT INTO storage_objects ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+    return StoredObject(bucket, name, generation, True, blob.size, blob.key, blob.path, body)
+
+
+def update(cloud: Cloud, found: StoredObject, body: Json, *, live: bool) -> StoredObject:
+    """Write a generation's metadata and whether it is live."""
+    sql = "UPDATE storage_objects SET body = ?, live = ? WHERE bucket = ? AND name = ? AND generation = ?"
+    key = (found.bucket, found.name.encode(), found.generation)
+    cloud.resources.execute(sql, (orjson.dumps(body), int(live), *key))
+    return StoredObject(found.bucket, found.name, found.generation, live, found.size, found.blob, found.path, body)
+
+
+def remove(cloud: Cloud, found: StoredObject) -> None:
+    """Forget a generation; its blob is discarded once the transaction is over."""
+    sql = "DELETE FROM storage_objects WHERE bucket = ? AND name = ? AND generation = ?"
+    cloud.resources.execute(sql, (found.bucket, found.name.encode(), found.generation))
+
+
+def discard_blob(cloud: Cloud, key: str) -> None:
+    """Remove a blob's file where no object names it any more. Call it outside of the transaction that freed it."""
+    with cloud.resources.transaction():
+        if not names_blob(cloud, key):
+            blob_path(cloud.state, key).unlink(missing_ok=True)
+
+
+def names_blob(cloud: Cloud, key: str) -> bool:
+    """Tell whether any object's bytes are this blob."""
+    return bool(cloud.resources.execute("SELECT 1 FROM storage_objects WHERE blob = ? LIMIT 1", (key,)))
+
+
+def last_generation(cloud: Cloud, bucket: str, name: str) -> int:
+    """Return the youngest generation of a name, 0 where there is none."""
+    sql = "SELECT MAX(generation) FROM storage_objects WHERE bucket = ? AND name = ?"
+    return int(cloud.resources.execute(sql, (bucket, name.encode()))[0][0] or 0)
+
+
+def is_empty(cloud: Cloud, bucket: str) -> bool:
+    """Tell whether a bucket has no live object."""
+    sql = "SELECT 1 FROM storage_objects WHERE bucket = ? AND live = 1 LIMIT 1"
+    return not cloud.resources.execute(sql, (bucket,))
+
+
+def empty(cloud: Cloud, bucket: str) -> list[str]:
+    """Forget every generation in a bucket; return their blobs."""
+    rows = cloud.resources.execute("DELETE FROM storage_objects WHERE bucket = ? RETURNING blob", (bucket,))
+    return [key for (key,) in rows]
+
+
+def scan(
+    cloud: Cloud, bucket: str, start: tuple[bytes, int], end: bytes | None, *, versions: bool
+) -> Iterator[StoredObject]:
+    """Yield objects by name and generation from `start` on, up to the name `end`, reading a page at a time."""
+    live = "" if versions else "AND live = 1"
+    before = "" if end is None else "AND name < ?"
+    sql = (
+        f"SELECT {COLUMNS} FROM storage_objects WHERE bucket = ? AND (name, generation) >= (?, ?) AND name >= ?"  # noqa: S608
+        f" {live} {before} ORDER BY name, generation LIMIT {PAGE}"
+    )
+    limit = () if end is None else (end,)
+    while True:
+        rows = cloud.resources.execute(sql, (bucket, *start, start[0], *limit))
+        yield from (_stored(cloud, row) for row in rows)
+        if len(rows) < PAGE:
+            return
+        start = (rows[-1][1], rows[-1][2] + 1)
+
+
+def successor(prefix: bytes) -> bytes | None:
+    """Return the first name after all that start with `prefix`; None where every name does."""
+    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
+
+
+def _stored(cloud: Cloud, row: tuple[Any, ...]) -> StoredObject:
+    bucket, name, generation, live, size, blob, body = row
+    path = blob_path(cloud.state, blob)
+    return StoredObject(bucket, name.decode(), generation, bool(live), size, blob, path, orjson.loads(body))

@@ -1,0 +1,135 @@
+"""Lists of objects: by prefix, folded at a delimiter, a page at a time, never the whole bucket in memory."""
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from infra.emulator import storage_catalog as catalog
+from infra.emulator.calls import Call, Cloud, handles
+from infra.emulator.errors import invalid, unimplemented
+from infra.emulator.objects import require_bucket
+from infra.emulator.resources import Json
+from infra.emulator.storage_catalog import PAGE, StoredObject
+from infra.emulator.storage_conditions import flag
+from infra.emulator.storage_pages import decode_token, encode_token, page_size
+from infra.emulator.storage_resource import base_of, object_resource
+
+Place = tuple[bytes, int]  # a name and a generation
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list asks for."""
+
+    prefix: str
+    delimiter: str
+    start: Place
+    end: bytes | None
+    versions: bool
+    trailing: bool  # objects whose names end at the delimiter are listed beside their prefix
+    pattern: re.Pattern[str] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object, or a prefix that stands for all objects below it; `at` is where a page that begins with it begins."""
+
+    at: Place
+    item: StoredObject | None
+    prefix: str = ""
+
+
+@handles("storage.objects.list")
+def list_objects(call: Call) -> Json:
+    """List objects by name; equal names by generation."""
+    bucket = call.path["bucket"]
+    require_bucket(call.cloud, bucket)
+    if flag(call.query, "softDeleted"):
+        msg = "The local cloud keeps no soft-deleted objects: softDeleted=true is not implemented."
+        raise unimplemented(msg)
+    limit, base = page_size(call.query), base_of(call)
+    page = list(islice(entries(call.cloud, bucket, _listing(call)), limit + 1))
+    items = [object_resource(entry.item, base) for entry in page[:limit] if entry.item]
+    prefixes = list(dict.fromkeys(entry.prefix for entry in page[:limit] if entry.prefix))
+    answer: Json = {"kind": "storage#objects"}
+    answer |= {"items": items} if items else {}
+    answer |= {"prefixes": prefixes} if prefixes else {}
+    answer |= {"nextPageToken": encode_token(*page[limit].at)} if len(page) > limit else {}
+    return answer
+
+
+def entries(cloud: Cloud, bucket: str, listing: Listing) -> Iterator[Entry]:
+    """Yield objects and prefixes in order; a long run below one prefix is jumped over."""
+    start: Place | None = listing.start
+    while start:
+        start = yield from _run(cloud, bucket, listing, start)
+
+
+def _run(cloud: Cloud, bucket: str, listing: Listing, start: Place) -> Generator[Entry, None, Place | None]:
+    """Yield entries from `start` on; return where to go on after a jump, None at the end."""
+    folded, skipped = "", 0
+    for found in catalog.scan(cloud, bucket, start, listing.end, versions=listing.versions):
+        if listing.pattern and not listing.pattern.fullmatch(found.name):
+            continue
+        prefix = common_prefix(found.name, listing)
+        at = (found.name.encode(), found.generation)
+        if not prefix or (listing.trailing and prefix == found.name):
+            yield Entry(at, found, prefix)
+        elif prefix != folded:
+            yield Entry(at, None, prefix)
+        elif (skipped := skipped + 1) > PAGE:
+            after = catalog.successor(prefix.encode())
+            return (after, 0) if after else None
+        folded, skipped = (prefix, skipped) if prefix == folded else (prefix, 0)
+    return None
+
+
+def common_prefix(name: str, listing: Listing) -> str:
+    """Return the name up to the first delimiter after the list's prefix, empty where it has none."""
+    if not listing.delimiter:
+        return ""
+    at = name.find(listing.delimiter, len(listing.prefix))
+    return name[: at + len(listing.delimiter)] if at >= 0 else ""
+
+
+def _listing(call: Call) -> Listing:
+    prefix, glob = call.parameter("prefix"), call.parameter("matchGlob")
+    first = max(prefix.encode(), call.parameter("startOffset").encode())
+    ends = [end for end in (catalog.successor(prefix.encode()), call.parameter("endOffset").encode()) if end]
+    return Listing(
+        prefix,
+        call.parameter("delimiter"),
+        max((first, 0), decode_token(call.parameter("pageToken"))),
+        min(ends, default=None),
+        flag(call.query, "versions"),
+        flag(call.query, "includeTrailingDelimiter"),
+        glob_expression(glob) if glob else None,
+    )
+
+
+@lru_cache
+def glob_expression(glob: str) -> re.Pattern[str]:
+    """Compile the service's glob: `*` and `?` stop at a slash, `**` does not, `[…]` is a set, `{a,b}` a choice."""
+    parts: list[str] = []
+    depth = 0
+    for piece in re.findall(r"\*\*|\[[!^]?\]?[^\]]*\]|\\.|.", glob, re.DOTALL):
+        parts.append(_glob_part(piece, inside=depth > 0))
+        depth += 1 if piece == "{" else -1 if piece == "}" and depth else 0
+    try:
+        return re.compile("".join(parts) + ")" * depth, re.DOTALL)
+    except re.error as error:
+        msg = f"Invalid matchGlob {glob!r}: {error}"
+        raise invalid(msg, reason="invalid") from None
+
+
+def _glob_part(piece: str, *, inside: bool) -> str:
+    """Translate one piece of a glob; commas and closing braces mean something `inside` of braces only."""
+    fixed = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:"}
+    choices = {"}": ")", ",": "|"} if inside else {}
+    if piece.startswith("[") and len(piece) > 2:
+        others = piece[1] in "!^"
+        inner = re.escape(piece[2 if others else 1 : -1]).replace("\\-", "-")
+        return f"[^{inner}]" if others else f"[{inner}]"
+    return fixed.get(piece) or choices.get(piece) or re.escape(piece[-1] if piece.startswith("\\") else piece)

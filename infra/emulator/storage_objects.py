@@ -1,0 +1,100 @@
+"""One object at a time: its metadata read and changed, the object deleted."""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from infra.emulator import storage_catalog as catalog
+from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
+from infra.emulator.errors import invalid, unimplemented
+from infra.emulator.objects import discarding, require_bucket, require_object, retire
+from infra.emulator.resources import Json
+from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
+from infra.emulator.storage_holds import check_unprotected
+from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
+
+CHANGEABLE = tuple(name for name in WRITABLE if name != "storageClass")  # a rewrite changes that
+
+
+@handles("storage.objects.get")
+def get(call: Call) -> Json | Response:
+    """Return an object's resource; 304 where the caller has this version."""
+    if flag(call.query, "softDeleted"):
+        msg = "The local cloud keeps no soft-deleted objects: softDeleted=true is not implemented."
+        raise unimplemented(msg)
+    found = require_object(call.cloud, call.path["bucket"], call.path["object"], integer(call.query, "generation"))
+    conditions = conditions_of(call.query)
+    if conditions.excludes(found):
+        return Response(status_code=304)
+    conditions.check(found)
+    return object_resource(found, base_of(call))
+
+
+@handles("storage.objects.patch")
+def patch(call: Call) -> Json:
+    """Change what the body names: a JSON merge patch, null removes."""
+    change = {name: value for name, value in call.body.items() if name in CHANGEABLE}
+    return _write(call, lambda old: merged(old, change))
+
+
+@handles("storage.objects.update")
+def update(call: Call) -> Json:
+    """Replace all that a client can set."""
+    change = {name: value for name, value in call.body.items() if name in CHANGEABLE and value is not None}
+
+    def replaced(old: Json) -> Json:
+        kept = {name: value for name, value in old.items() if name not in CHANGEABLE}
+        return {"contentType": "application/octet-stream", **kept, **change}
+
+    return _write(call, replaced)
+
+
+@handles("storage.objects.delete")
+def delete(call: Call) -> Response:
+    """Delete the live generation (noncurrent then, where the bucket keeps versions), or a named one for good."""
+    delete_object(call.cloud, call.path["bucket"], call.path["object"], call.query)
+    return Response(status_code=200)  # the status that was recorded, with an empty body
+
+
+def delete_object(cloud: Cloud, bucket: str, name: str, query: Query) -> None:
+    """Delete an object under the preconditions of a query."""
+    generation = integer(query, "generation")
+    with discarding(cloud) as freed, cloud.resources.transaction():
+        home = require_bucket(cloud, bucket)
+        found = require_object(cloud, bucket, name, generation)
+        conditions_of(query).check(found)
+        check_unprotected(cloud, home, found)
+        if generation is None:
+            freed.extend(retire(cloud, home, found))
+        else:
+            catalog.remove(cloud, found)
+            freed.append(found.blob)
+
+
+def _write(call: Call, change: Callable[[Json], Json]) -> Json:
+    """Change an object's metadata under its preconditions and count its metageneration up."""
+    bucket, name = call.path["bucket"], call.path["object"]
+    check_no_access_list(require_bucket(call.cloud, bucket), call.query, call.body)
+    with call.resources.transaction():
+        found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
+        conditions_of(call.query).check(found)
+        body = {key: value for key, value in change(found.body).items() if value != {}}
+        body.setdefault("contentType", "application/octet-stream")
+        body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
+        found = catalog.update(call.cloud, found, body, live=found.live)
+    return object_resource(found, base_of(call))
+
+
+def check_no_access_list(bucket: Json, query: Query, fields: Json) -> None:
+    """Raise 400 where a request sets an access list and the bucket's access is uniform, 501 elsewhere.
+
+    The owner's own entry passes: every upload answers it, and clients send back what they were answered.
+    """
+    sent = {str(entry.get("entity")) for entry in fields.get("acl") or []}
+    if not query.get("predefinedAcl") and sent <= {f"projectOwner-{PROJECT_NUMBER}"}:
+        return
+    if bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"):
+        msg = "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled."
+        raise invalid(msg, reason="invalid")
+    msg = "The local cloud has no access control lists. Use uniform bucket-level access and IAM policies."
+    raise unimplemented(msg)

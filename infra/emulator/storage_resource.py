@@ -1,0 +1,111 @@
+"""Objects and buckets as JSON: what a client may write, what the service adds."""
+
+import base64
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from infra.emulator.calls import Call, Cloud
+from infra.emulator.resources import Json
+from infra.emulator.storage_catalog import StoredObject
+
+# What a client may set on an object. The rest of the resource is the service's.
+WRITABLE = (
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "contexts",
+    "customTime",
+    "eventBasedHold",
+    "metadata",
+    "retention",
+    "storageClass",
+    "temporaryHold",
+)
+
+
+def base_address(cloud: Cloud, headers: Mapping[str, str]) -> str:
+    """Return the address by which the client reached us: links in answers begin with it."""
+    host = headers.get("host")
+    return f"http://{host}" if host else cloud.url
+
+
+def base_of(call: Call) -> str:
+    """Return the address by which a call reached us."""
+    return base_address(call.cloud, call.headers)
+
+
+def object_resource(found: StoredObject, base: str) -> Json:
+    """Return an object's resource with its names and links."""
+    path = f"b/{found.bucket}/o/{quote(found.name, safe='')}"
+    return {
+        "kind": "storage#object",
+        "id": f"{found.bucket}/{found.name}/{found.generation}",
+        "selfLink": f"{base}/storage/v1/{path}",
+        "mediaLink": f"{base}/download/storage/v1/{path}?generation={found.generation}&alt=media",
+        "name": found.name,
+        "bucket": found.bucket,
+        "size": str(found.size),
+        "etag": object_etag(found),
+        **found.body,
+    }
+
+
+def inserted_resource(found: StoredObject, base: str, project_number: str) -> Json:
+    """Return the answer to an upload: the resource with the access list that the uploader owns."""
+    owner = {
+        "kind": "storage#objectAccessControl",
+        "object": found.name,
+        "bucket": found.bucket,
+        "entity": f"projectOwner-{project_number}",
+        "role": "OWNER",
+        "projectTeam": {"projectNumber": project_number, "team": "owners"},
+        "etag": object_etag(found),
+    }
+    return {**object_resource(found, base), "acl": [owner]}
+
+
+def bucket_resource(body: Json, base: str) -> Json:
+    """Return a bucket's resource with its links and etag."""
+    etag = etag_of(int(body["metageneration"]))
+    return {
+        "kind": "storage#bucket",
+        "id": body["name"],
+        "selfLink": f"{base}/storage/v1/b/{body['name']}",
+        "etag": etag,
+        **body,
+    }
+
+
+def object_etag(found: StoredObject) -> str:
+    """Return an object's etag: it changes with the content and with the metadata."""
+    return etag_of(found.generation, found.metageneration)
+
+
+def etag_of(*numbers: int) -> str:
+    """Encode version numbers as the service does: fields of a protocol buffer, in base64 (metageneration 1: `CAE=`)."""
+    content = b"".join(bytes([8 * field]) + _varint(number) for field, number in enumerate(numbers, 1))
+    return base64.b64encode(content).decode()
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
+
+
+def merged(old: Json, change: Json) -> Json:
+    """Apply a JSON merge patch: null removes, objects merge, everything else replaces."""
+    result = dict(old)
+    for name, value in change.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            before = result.get(name)
+            result[name] = merged(before if isinstance(before, dict) else {}, value)
+        else:
+            result[name] = value
+    return result

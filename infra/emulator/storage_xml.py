@@ -1,0 +1,137 @@
+"""`/<bucket>/<object>`: the XML API's reads, uploads and deletes, as HTTP readers and signed URLs use it."""
+
+import logging
+from dataclasses import replace
+from xml.sax.saxutils import escape
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from infra.emulator import storage_parts as parts
+from infra.emulator.calls import Cloud
+from infra.emulator.errors import ApiError, unimplemented
+from infra.emulator.objects import require_object
+from infra.emulator.resources import Json
+from infra.emulator.storage_blobs import fault
+from infra.emulator.storage_content import content_headers, object_content
+from infra.emulator.storage_multipart import small_body
+from infra.emulator.storage_objects import delete_object
+from infra.emulator.storage_uploads import GONE, Upload, store, upload_of
+
+logger = logging.getLogger("infra.emulator")
+
+CODES = {
+    400: "InvalidArgument",
+    403: "AccessDenied",
+    404: "NoSuchKey",
+    412: "PreconditionFailed",
+    501: "NotImplemented",
+}
+CONDITIONS = {
+    "x-goog-if-generation-match": "ifGenerationMatch",
+    "x-goog-if-metageneration-match": "ifMetagenerationMatch",
+}
+
+
+async def xml(request: Request) -> Response:
+    """Answer a request of the XML API, refusals in XML."""
+    try:
+        return await _answer(request)
+    except ApiError as error:
+        return refusal(error)
+    except GONE:
+        return Response(status_code=499)
+    except Exception as error:
+        logger.exception("%s %s failed", request.method, request.url.path)
+        return refusal(fault(error))
+
+
+def refusal(error: ApiError) -> Response:
+    """Return an error as the XML API writes it."""
+    code = "NoSuchBucket" if "bucket does not exist" in error.message else CODES.get(error.code, "InvalidArgument")
+    text = escape(error.message)
+    content = f"<Error><Code>{code}</Code><Message>{text}</Message><Details>{text}</Details></Error>"
+    return document(content, error.code)
+
+
+def document(content: str, status: int = 200) -> Response:
+    """Return an XML answer."""
+    text = f"<?xml version='1.0' encoding='UTF-8'?>{content}"
+    return Response(text, status, media_type="application/xml; charset=UTF-8")
+
+
+async def _answer(request: Request) -> Response:
+    query, upload = request.query_params, _upload(request)
+    if not upload.name or query.keys() & {"acl", "tagging", "retention", "compose"}:
+        msg = f"{request.method} {request.url.path} is not implemented by the local cloud. Use the JSON API."
+        raise unimplemented(msg)
+    if request.method in {"GET", "HEAD"}:
+        return await to_thread.run_sync(_content, upload, request.method == "HEAD")
+    if "uploads" in query or "uploadId" in query:
+        return await _parts(request, upload)
+    if request.method == "PUT":
+        return await _put(request, upload)
+    if request.method == "DELETE":
+        await to_thread.run_sync(delete_object, upload.cloud, upload.bucket, upload.name, upload.query)
+        return Response(status_code=204)
+    msg = "POST of forms is not implemented by the local cloud. Use PUT."
+    raise unimplemented(msg)
+
+
+def _upload(request: Request) -> Upload:
+    """Read bucket, name, metadata and preconditions from path and headers."""
+    upload = upload_of(request, {**_fields(request), "name": request.path_params["object"]})
+    return replace(upload, query={**upload.query, **_conditions(request)})
+
+
+def _content(upload: Upload, head: bool) -> Response:
+    return object_content(upload.cloud, upload.bucket, upload.name, upload.query, upload.headers, head=head)
+
+
+async def _put(request: Request, upload: Upload) -> Response:
+    if "x-goog-copy-source" in request.headers:
+        msg = "x-goog-copy-source is not implemented by the local cloud. Use the JSON API's rewrite."
+        raise unimplemented(msg)
+    made = await store(upload, request.stream())
+    return Response(headers=await to_thread.run_sync(_described, upload.cloud, made))
+
+
+def _described(cloud: Cloud, made: Json) -> dict[str, str]:
+    found = require_object(cloud, made["bucket"], made["name"], int(made["generation"]))
+    headers = content_headers(found, {})
+    return {name: value for name, value in headers.items() if name.startswith("x-goog-") or name == "etag"}
+
+
+async def _parts(request: Request, upload: Upload) -> Response:
+    """Run a step of a multipart upload: begin, a part, complete, abort."""
+    session = request.query_params.get("uploadId", "")
+    if request.method == "PUT":
+        return await parts.put(request, upload.cloud, session)
+    if request.method == "DELETE":
+        await to_thread.run_sync(parts.abort, upload.cloud, session)
+        return Response(status_code=204)
+    if "uploads" in request.query_params:
+        return document(await to_thread.run_sync(parts.begin, upload))
+    body = await small_body(request, 4 << 20)  # 10,000 parts are about one megabyte
+    return document(await to_thread.run_sync(parts.complete, upload, session, body))
+
+
+def _fields(request: Request) -> Json:
+    """Read an object's metadata from headers."""
+    headers = request.headers
+    names = {
+        "contentType": headers.get("content-type"),
+        "cacheControl": headers.get("cache-control"),
+        "contentEncoding": headers.get("content-encoding"),
+        "contentDisposition": headers.get("content-disposition"),
+        "contentLanguage": headers.get("content-language"),
+        "storageClass": headers.get("x-goog-storage-class"),
+    }
+    prefix = "x-goog-meta-"
+    metadata = {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
+    return {**{name: value for name, value in names.items() if value}, **({"metadata": metadata} if metadata else {})}
+
+
+def _conditions(request: Request) -> dict[str, list[str]]:
+    return {query: [request.headers[name]] for name, query in CONDITIONS.items() if name in request.headers}

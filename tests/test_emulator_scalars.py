@@ -1,0 +1,48 @@
+"""JSON scalars take one canonical form, or are refused."""
+
+from typing import Any
+
+import pytest
+
+from infra.emulator.scalars import UnfitError, scalar
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "canonical"),
+    [
+        ({"type": "string", "format": "int64"}, 5, "5"),
+        ({"type": "string", "format": "int64"}, "5", "5"),
+        ({"type": "integer", "format": "int32"}, "5", 5),
+        ({"type": "integer", "format": "int32"}, 5.0, 5),
+        ({"type": "boolean"}, "true", True),
+        ({"type": "number", "format": "double"}, "NaN", "NaN"),
+        ({"type": "string", "enum": ["A", "B"]}, 1, "B"),
+    ],
+)
+def test_scalars_have_one_form(schema: dict[str, Any], value: Any, canonical: Any) -> None:
+    """64-bit integers are text, enums are names."""
+    assert scalar(schema, value) == canonical
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "format": "int64"}, 2**63),
+        ({"type": "string", "format": "int64"}, True),
+        ({"type": "integer", "format": "int32"}, 2**31),
+        ({"type": "integer", "format": "uint32"}, -1),
+        ({"type": "integer", "format": "int32"}, 1.5),
+        ({"type": "boolean"}, 1),
+        ({"type": "number"}, "one"),
+        ({"type": "string", "format": "google-datetime"}, "yesterday"),
+        ({"type": "string", "format": "google-duration"}, "5"),
+        ({"type": "string", "format": "byte"}, "not base64!"),
+        ({"type": "string", "enum": ["A", "B"]}, "C"),
+        ({"type": "string", "enum": ["A", "B"]}, 2),
+        ({"type": "string"}, {}),
+    ],
+)
+def test_scalars_of_another_type_are_refused(schema: dict[str, Any], value: Any) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(UnfitError):
+        scalar(schema, value)
