@@ -1,0 +1,1 @@
+"""The embedded deployment engine: runs the Pulumi program where no Pulumi CLI is installed."""

@@ -1,0 +1,81 @@
+"""Steps and values in words: what changes, old => new."""
+
+import json
+from typing import Any
+
+from infra.engine import paths
+from infra.engine.object_diff import compare
+from infra.engine.providers import UNKNOWN
+from infra.engine.state import ResourceState
+from infra.engine.steps import (
+    CREATE,
+    DELETE,
+    DELETE_REPLACED,
+    IMPORT,
+    READ,
+    READ_DISCARD,
+    READ_REPLACEMENT,
+    REPLACE,
+    SAME,
+    UPDATE,
+    Step,
+)
+from infra.engine.wire import MASK, masked, plain
+
+# Sign, done, to be done; the words that Pulumi's summaries use.
+WORDS = {
+    CREATE: ("+", "created", "to create"),
+    UPDATE: ("~", "updated", "to update"),
+    DELETE: ("-", "deleted", "to delete"),
+    REPLACE: ("+-", "replaced", "to replace"),
+    SAME: (" ", "unchanged", "unchanged"),
+    IMPORT: ("=", "imported", "to import"),
+    READ: (">", "read", "to read"),
+    READ_REPLACEMENT: (">", "read", "to read"),
+    READ_DISCARD: ("<", "forgotten", "to forget"),
+    DELETE_REPLACED: ("-", "deleted, for its replacement", "to delete, for its replacement"),
+}
+SUMMARY = (CREATE, UPDATE, DELETE, REPLACE, IMPORT, READ, SAME)
+WIDTH = 72  # characters of a value that a line shows
+
+
+def shown(value: Any) -> str:
+    """Write a value in a line; secrets are masked, unknowns say so."""
+    if value == UNKNOWN:
+        return "(known after up)"
+    if value == MASK:
+        return MASK
+    text = json.dumps(value, ensure_ascii=False).replace(f'"{UNKNOWN}"', "(known after up)")
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def changes_of(step: Step) -> list[str]:
+    """Say what a step changes, one property a line; nothing for creations and deletions."""
+    old, new = step.old, step.new
+    if old is None or new is None or step.op not in (UPDATE, REPLACE):
+        return []
+    found = step.changes or compare(plain(old.inputs), plain(new.inputs))
+    replacing = {path for path in found if found[path].kind.endswith("-replace")} | set(step.replace_keys)
+    lines = [_line(path, old, new, path in replacing) for path in found if not path.startswith("__")]
+    return [*lines, *(f"{key} (forces replacement)" for key in step.replace_keys if key not in _keys(found))]
+
+
+def _keys(found: Any) -> set[str]:
+    return {str(paths.parse(path)[0]) for path in found} | set(found)
+
+
+def _line(path: str, old: ResourceState, new: ResourceState, replaces: bool) -> str:
+    before, after = _values(paths.parse(path), old, new)
+    mark = "  (forces replacement)" if replaces else ""
+    if before == after:
+        return f"{path}: {MASK} => {MASK}{mark}"
+    if before is None:
+        return f"{path}: {shown(after)}  (new){mark}"
+    return f"{path}: {shown(before)} => {'(none)' if after is None else shown(after)}{mark}"
+
+
+def _values(path: paths.Path, old: ResourceState, new: ResourceState) -> tuple[Any, Any]:
+    # Inputs say what the program changed, outputs what has drifted; the last pair is a provider's own finding.
+    trees = ((old.inputs, new.inputs), (old.outputs, new.outputs), (old.outputs, new.inputs))
+    pairs = [(paths.look_up(masked(before), path), paths.look_up(masked(after), path)) for before, after in trees]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
