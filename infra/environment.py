@@ -1,0 +1,48 @@
+"""The ground that everything else stands on: enabled APIs, and the bucket for instances, models and predictions."""
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.settings import Settings
+
+ALWAYS = ("aiplatform", "cloudresourcemanager", "iam", "storage")
+FOR_NOTEBOOK = ("compute", "notebooks")
+STALE_DAYS = 7  # how long replaced or deleted objects, and unfinished uploads, are kept
+
+
+def enable_apis(settings: Settings) -> list[gcp.projects.Service]:
+    """Enable the APIs that the stack needs; `destroy` leaves them on, for others of the project may use them."""
+    return [
+        gcp.projects.Service(f"{name}-api", service=f"{name}.googleapis.com", disable_on_destroy=False)
+        for name in (*ALWAYS, *(FOR_NOTEBOOK if settings.notebook else ()))
+    ]
+
+
+def create_bucket(
+    settings: Settings, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
+) -> gcp.storage.Bucket:
+    """Create the bucket: never public, IAM only, old generations kept a while, predictions deleted after their time."""
+    return gcp.storage.Bucket(
+        "bucket",
+        name=settings.bucket,
+        location=settings.region,
+        uniform_bucket_level_access=True,
+        public_access_prevention="enforced",
+        versioning={"enabled": True},
+        soft_delete_policy={"retention_duration_seconds": settings.soft_delete_days * 24 * 3600},
+        lifecycle_rules=_lifecycle_rules(settings),
+        labels=labels,
+        force_destroy=settings.force_destroy,
+        opts=pulumi.ResourceOptions(depends_on=depends_on),
+    )
+
+
+def _lifecycle_rules(settings: Settings) -> list[dict[str, object]]:
+    delete = {"type": "Delete"}
+    return [
+        {"action": delete, "condition": {"age": settings.predictions_ttl_days, "matches_prefixes": ["predictions/"]}},
+        {"action": delete, "condition": {"days_since_noncurrent_time": STALE_DAYS, "with_state": "ARCHIVED"}},
+        {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": STALE_DAYS}},
+    ]

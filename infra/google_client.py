@@ -1,0 +1,157 @@
+"""One connection to Vertex AI, on Google Cloud or a local cloud: its client, its calls, its errors in one line."""
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import google.auth
+import google_auth_httplib2  # type: ignore[import-untyped]
+import httplib2  # type: ignore[import-untyped]
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.oauth2.credentials import Credentials
+from googleapiclient.discovery import build
+from googleapiclient.errors import Error, HttpError
+
+from infra.errors import InfraError
+from infra.settings import LOCAL_TOKEN
+
+Json = dict[str, Any]
+
+CALL_LIMIT = 120  # seconds; Vertex AI itself gives up on a prediction after 60
+GET_RETRIES = 4  # googleapiclient waits 1, 2, 4, 8 s (with jitter) between them; only for 429, 5xx and lost connections
+CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+LOGIN = "Run: gcloud auth application-default login"
+# google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer
+HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 16: 401}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where Vertex AI is and as whom to call it; without a token, with application default credentials."""
+
+    project: str
+    region: str
+    endpoint: str  # what the API's paths (v1/projects/…) are appended to
+    token: str | None = None
+
+    @property
+    def parent(self) -> str:
+        """The name of the location that everything of the stack lives in."""
+        return f"projects/{self.project}/locations/{self.region}"
+
+    @property
+    def local(self) -> bool:
+        """Whether the endpoint is a local cloud."""
+        return is_loopback(self.endpoint)
+
+
+class PredictionApiError(InfraError):
+    """A refusal of Vertex AI (or no answer from it), in one line that ends with the way out."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status  # the answer's HTTP status; 0: none came
+
+
+def connect(outputs: Mapping[str, Any]) -> Connection:
+    """Make the connection that a stack's outputs describe."""
+    endpoint = str(outputs["apiEndpoint"])
+    token = LOCAL_TOKEN if is_loopback(endpoint) else None
+    return Connection(str(outputs["project"]), str(outputs["region"]), endpoint, token)
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Say whether an address is on this machine."""
+    return urlsplit(endpoint).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+def default_credentials(token: str | None) -> Any:
+    """Return credentials for a token (or for GOOGLE_OAUTH_ACCESS_TOKEN), or the application default ones.
+
+    Raises:
+        PredictionApiError: there are none.
+    """
+    token = token or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")  # as the gcp provider has it
+    if token:
+        return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth annotates it halfway
+    try:
+        return google.auth.default(scopes=[CLOUD_PLATFORM])[0]
+    except DefaultCredentialsError:
+        msg = f"No application default credentials for Google Cloud. {LOGIN}"
+        raise PredictionApiError(msg, 401) from None
+
+
+def client(connection: Connection) -> Any:
+    """Return the aiplatform v1 client of this thread: httplib2's connections are not shared between threads."""
+    return _client(connection, threading.get_ident())
+
+
+def execute(connection: Connection, request: Any, resource: str) -> Json:
+    """Send a request; only those that read are sent again after a failure.
+
+    Raises:
+        PredictionApiError: it was refused, or no answer came.
+    """
+    retries = GET_RETRIES if request.method == "GET" and not connection.local else 0
+    try:
+        answer: Json = request.execute(num_retries=retries)
+    except HttpError as error:
+        raise refusal(connection, int(error.resp.status), _body(error), resource) from None
+    except GoogleAuthError as error:
+        msg = f"Google Cloud does not take the credentials: {_first_line(error)}. {LOGIN}"
+        raise PredictionApiError(msg, 401) from None
+    except (OSError, httplib2.HttpLib2Error, Error) as error:
+        remedy = "Run: invoke local.start" if connection.local else "Check the network, then run it again"
+        msg = f"No answer from {connection.endpoint} about {resource}: {_first_line(error)}. {remedy}"
+        raise PredictionApiError(msg) from None
+    return answer
+
+
+def refusal(connection: Connection, status: int, body: Mapping[str, Any], resource: str) -> PredictionApiError:
+    """Turn Google's error (envelope's `error`, or an operation's) into one line with its remedy."""
+    message = " ".join(str(body.get("message", "no reason given")).split()).rstrip(".")
+    what = f"Vertex AI refuses {resource} ({status})"
+    return PredictionApiError(f"{what}: {message}. {_remedy(connection, status, body)}", status)
+
+
+def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str:
+    project = connection.project
+    reasons = {detail.get("reason") for detail in body.get("details", ()) if isinstance(detail, Mapping)}
+    if status == 403 and ("SERVICE_DISABLED" in reasons or "has not been used" in str(body.get("message"))):
+        return f"Run: gcloud services enable aiplatform.googleapis.com --project {project}"
+    return {
+        400: "Correct what it names, then run it again",
+        401: LOGIN,
+        403: f"Ask an owner of {project!r} for roles/aiplatform.user, or run: gcloud projects get-iam-policy {project}",
+        404: "Run: invoke up",
+        409: "Run: invoke refresh, then: invoke up",
+        429: f"Ask for quota: https://console.cloud.google.com/iam-admin/quotas?project={project}, or try again later",
+    }.get(status, "Try again later")
+
+
+@lru_cache(maxsize=64)
+def _client(connection: Connection, _thread: int) -> Any:
+    # A proxy of the environment must not be asked for an address on this machine
+    proxy = {"proxy_info": None} if connection.local else {}
+    http = google_auth_httplib2.AuthorizedHttp(
+        default_credentials(connection.token), http=httplib2.Http(timeout=CALL_LIMIT, **proxy)
+    )
+    options = {"api_endpoint": connection.endpoint}
+    return build("aiplatform", "v1", static_discovery=True, cache_discovery=False, http=http, client_options=options)
+
+
+def _body(error: HttpError) -> Json:
+    try:
+        found = json.loads(error.content)["error"]
+        return found if isinstance(found, dict) else {"message": str(found)}
+    except (ValueError, KeyError, TypeError):
+        return {"message": error.reason or "no reason given"}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,213 @@
+"""Model and model version of Vertex AI as Pulumi resources, over prediction.py.
+
+`invoke upload` names an artifact by its content's digest; a new digest becomes a new version, which takes the alias
+`default` before the old version goes. The names of module and classes are in every stack's state: never rename them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+
+from infra import prediction
+from infra.google_client import Connection, Json, PredictionApiError
+from infra.model_fields import MODEL_FIELDS, model_properties, source, source_findings, source_properties
+from infra.operations import claim
+from infra.settings import OWN_LABELS
+from infra.vertex_provider import (
+    Props,
+    VertexProvider,
+    changed,
+    checked,
+    in_one_line,
+    labels_are_right,
+    matches,
+    own,
+    text,
+)
+
+Options = pulumi.ResourceOptions | None
+
+CLAIM_LIMIT = 300.0  # seconds; an upload copies the artifact
+DEFAULT = "default"  # the alias that exactly one version of a model has
+MODEL_PLACE = ("project", "location", "model_id")
+VERSION_SOURCE = ("model", "artifact_uri", "digest", "container_spec")
+
+
+class ModelProvider(VertexProvider):
+    """A model: its name, description and labels. Its first version is made with it; versions are resources apart.
+
+    A model of that name which carries the stack's labels is taken over: an interrupted run made it.
+    """
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Refuse what Vertex AI would refuse, before anything is sent."""
+        return checked(
+            news,
+            [
+                ("model_id", matches(r"[a-z_][a-z0-9_-]{0,62}", news.get("model_id")), "up to 63 of a-z, 0-9, _ and -"),
+                ("display_name", text(news.get("display_name")), "1 to 128 characters"),
+                ("labels", labels_are_right(news.get("labels")), "labels of lower-case letters, digits, _ and -"),
+                *source_findings(news),
+            ],
+        )
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Compare; artifact and container matter only to the first version, so their change is none of the model."""
+        replaces = changed(olds, news, MODEL_PLACE)
+        return DiffResult(changes=bool(replaces or changed(olds, news, MODEL_FIELDS)), replaces=replaces)
+
+    @in_one_line
+    def create(self, props: Props) -> CreateResult:
+        """Upload the model with its first version, or take over the one that an interrupted run made."""
+        props = own(props)
+        name = "projects/{project}/locations/{location}/models/{model_id}".format(**props)
+        connection = self.connection(name)
+        live = claim(
+            lambda: self._upload(connection, name, props),
+            lambda: prediction.get_model(connection, name),
+            f"Model {name!r}",
+            CLAIM_LIMIT,
+        )
+        _take_over(connection, name, live, props)
+        return CreateResult(name, {**props, "name": name})
+
+    @in_one_line
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Read name, description and labels as they are; of labels only those that the program sets."""
+        live = prediction.get_model(self.connection(id_), id_)
+        if live is None:
+            return ReadResult("", {})
+        _, project, _, location, _, model_id = id_.split("/")
+        place = {"project": project, "location": location, "model_id": model_id}
+        inputs = {**source_properties(live), **place, **own(props), **model_properties(live, props.get("labels"))}
+        inputs.pop("name", None)
+        return ReadResult(id_, {**inputs, "name": id_}, inputs)
+
+    @in_one_line
+    def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
+        """Change name, description and labels; labels of others stay."""
+        _patch(self.connection(id_), id_, own(olds), own(news))
+        return UpdateResult({**own(news), "name": id_})
+
+    @in_one_line
+    def delete(self, id_: str, _props: Props) -> None:
+        """Delete the model with all its versions."""
+        prediction.delete_model(self.connection(id_), id_)
+
+    def _upload(self, connection: Connection, name: str, props: Props) -> Json:
+        model = {field: props[key] for key, field in MODEL_FIELDS.items()} | source(props)
+        prediction.upload_model(connection, model, model_id=props["model_id"])
+        return prediction.get_model(connection, name) or {}
+
+
+class VersionProvider(VertexProvider):
+    """A version: one artifact in one container. Any other artifact or container is another version."""
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Refuse what Vertex AI would refuse, before anything is sent."""
+        alias = matches(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]", news.get("alias"))
+        return checked(news, [("alias", alias, "letters, digits and -, such as default"), *source_findings(news)])
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Compare; the new version is ready before the old one goes."""
+        replaces = changed(olds, news, VERSION_SOURCE)
+        return DiffResult(changes=bool(replaces or changed(olds, news, ["alias"])), replaces=replaces)
+
+    @in_one_line
+    def create(self, props: Props) -> CreateResult:
+        """Upload the version and give it the alias.
+
+        A version of the same artifact is taken over: the model's creation made it, or an interrupted run.
+        """
+        props = own(props)
+        model, connection = props["model"], self.connection(props["model"])
+        version = prediction.find_version(connection, model, source(props)) or self._upload(connection, props)
+        name = f"{model}@{version['versionId']}"
+        if props["alias"] not in version.get("versionAliases", []):
+            prediction.merge_aliases(connection, name, props["alias"])
+        return CreateResult(name, {**props, "version": version["versionId"], "name": name})
+
+    @in_one_line
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Read where the version comes from and whether it has its alias."""
+        live = prediction.get_model(self.connection(id_), id_)
+        if live is None:
+            return ReadResult("", {})
+        model, _, version = id_.partition("@")
+        alias = props.get("alias") or DEFAULT
+        standing = alias if alias in live.get("versionAliases", []) else ""
+        inputs = {**source_properties(live), **own(props), "model": model, "alias": standing}
+        inputs = {key: inputs[key] for key in (*VERSION_SOURCE, "alias") if key in inputs}
+        return ReadResult(id_, {**inputs, "version": version, "name": id_}, inputs)
+
+    @in_one_line
+    def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
+        """Give the version its alias."""
+        wanted, had = news["alias"], olds.get("alias")
+        surplus = [f"-{had}"] if had and had not in (DEFAULT, wanted) else []
+        prediction.merge_aliases(self.connection(id_), id_, wanted, *surplus)
+        return UpdateResult({**own(news), "version": id_.partition("@")[2], "name": id_})
+
+    @in_one_line
+    def delete(self, id_: str, _props: Props) -> None:
+        """Delete the version, unless it is the default one: that goes with its model, Vertex AI keeps one for each."""
+        live = prediction.get_model(self.connection(id_), id_)
+        if live is not None and DEFAULT not in live.get("versionAliases", []):
+            prediction.delete_version(self.connection(id_), id_)
+
+    def _upload(self, connection: Connection, props: Props) -> Json:
+        parent = prediction.get_model(connection, props["model"])
+        if parent is None:
+            msg = f"Model {props['model']!r} is gone. Run: invoke refresh, then: invoke up"
+            raise PredictionApiError(msg, 404)
+        # Without labels: a version's own are merged into the model's when it is read
+        body = {"displayName": parent["displayName"], **source(props)}
+        uploaded = prediction.upload_model(connection, body, parent_model=props["model"])
+        return {"versionId": uploaded.version}
+
+
+class Model(Resource, module="prediction", name="Model"):
+    """A model in Vertex AI's registry."""
+
+    name: pulumi.Output[str]
+
+    def __init__(self, resource_name: str, props: Mapping[str, Any], opts: Options = None) -> None:
+        super().__init__(ModelProvider(), resource_name, {**props, "name": None}, opts)
+
+
+class ModelVersion(Resource, module="prediction", name="ModelVersion"):
+    """A version of a model in Vertex AI's registry."""
+
+    name: pulumi.Output[str]
+    version: pulumi.Output[str]
+
+    def __init__(self, resource_name: str, props: Mapping[str, Any], opts: Options = None) -> None:
+        super().__init__(VersionProvider(), resource_name, {**props, "name": None, "version": None}, opts)
+
+
+def _take_over(connection: Connection, name: str, live: Json, props: Props) -> None:
+    """Make a model that was there what the program wants, if its labels say that it is the stack's."""
+    ours = {key: props["labels"][key] for key in OWN_LABELS if key in props["labels"]}
+    theirs = {key: live.get("labels", {}).get(key) for key in ours}
+    if theirs != ours:
+        wanted = ",".join(f"{key}={value}" for key, value in ours.items())
+        msg = (
+            f"Model {name!r} is there and not of this stack (labels {theirs}). To let this stack have it, run:"
+            f" gcloud ai models update {props['model_id']} --region {connection.region} --update-labels {wanted}"
+        )
+        raise PredictionApiError(msg, 409)
+    olds = model_properties(live, props["labels"])
+    if changed(olds, props, MODEL_FIELDS):
+        _patch(connection, name, olds, props)
+
+
+def _patch(connection: Connection, name: str, olds: Props, news: Props) -> None:
+    live = prediction.get_model(connection, name)
+    if live is None:
+        msg = f"Model {name!r} is gone. Run: invoke refresh, then: invoke up"
+        raise PredictionApiError(msg, 404)
+    others = {key: value for key, value in live.get("labels", {}).items() if key not in olds.get("labels", {})}
+    fields = {field: news[key] for key, field in MODEL_FIELDS.items()} | {"labels": {**others, **news["labels"]}}
+    prediction.patch_model(connection, name, fields)

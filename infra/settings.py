@@ -1,0 +1,210 @@
+"""The stack's configuration, read and checked once: everything that program.py deploys by."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import InfraError
+from infra.values import Reader, UploadedModel, boolean, choices, labels, matching, uploaded_models, whole
+
+NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
+WRAPPERS = ("functional", "decorator")
+OWN_LABELS = ("app", "stack")  # set by the program on everything that takes labels
+LOCAL_TOKEN = "local"  # noqa: S105  # what the local cloud takes as a bearer token: no secret
+GOOGLE_STORAGE = "https://storage.googleapis.com"
+
+MACHINE_TYPE = matching(r"[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9]", "a machine type such as n1-standard-2")
+GOOGLE_READERS: dict[str, Reader] = {
+    "gcp:project": matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project id: 6 to 30 lower-case letters, digits, -"),
+    "gcp:region": matching(r"[a-z]+-[a-z]+\d{1,2}", "a region such as us-central1"),
+    "gcp:zone": matching(r"[a-z]+-[a-z]+\d{1,2}-[a-z]", "a zone such as us-central1-b"),
+}
+READERS: dict[str, Reader] = {
+    "bucket": matching(r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, _ and -"),
+    "predictionsTtlDays": whole(1, 3650),
+    "softDeleteDays": whole(7, 90, also=(0,)),
+    "forceDestroy": boolean,
+    "labels": labels(OWN_LABELS),
+    "notebook": boolean,
+    "notebookMachineType": MACHINE_TYPE,
+    "notebookIdleMinutes": whole(10, 1440),
+    "machineType": MACHINE_TYPE,
+    "endpoints": choices(WRAPPERS),
+    "models": uploaded_models(WRAPPERS),
+    "servingImage": matching(
+        r"[a-z0-9][^\s]*/[^\s]+", "an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME"
+    ),
+}
+EXAMPLES = {
+    "gcp:project": "my-project",
+    "gcp:region": "us-central1",
+    "gcp:zone": "us-central1-b",
+    "bucket": "my-project-batch-prediction",
+    "predictionsTtlDays": "30",
+    "softDeleteDays": "7",
+    "forceDestroy": "false",
+    "labels": """'{"team": "pricing"}'""",
+    "notebook": "false",
+    "notebookMachineType": "e2-standard-4",
+    "notebookIdleMinutes": "180",
+    "machineType": "n1-standard-2",
+    "endpoints": """'["decorator"]'""",
+}
+# What the gcp provider reaches its APIs by. `iam…` and `cloudResourceManager…` still exist and do nothing.
+LOCAL_ENDPOINTS = {
+    "storage": "storage/v1/",
+    "serviceUsage": "serviceusage/v1beta1/",
+    "resourceManager": "cloudresourcemanager/v1/",
+    "resourceManagerV3": "cloudresourcemanager/v3/",
+    "iamBeta": "iam/v1/",
+    "iamCredentials": "iamcredentials/v1/",
+    "workbench": "notebooks/v2/",
+    "vertexAi": "aiplatform/v1beta1/",
+    "compute": "compute/compute/beta/",
+    "artifactRegistry": "artifactregistry/v1/",
+    "cloudBuild": "cloudbuild/v1/",
+}
+
+
+class SettingError(InfraError):
+    """A setting that cannot be used, in one line that ends with the command that mends it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A stack's checked configuration; durations in the unit of their name."""
+
+    project: str
+    region: str
+    zone: str
+    bucket: str
+    predictions_ttl_days: int
+    soft_delete_days: int
+    force_destroy: bool
+    labels: Mapping[str, str]
+    notebook: bool
+    notebook_machine_type: str
+    notebook_idle_minutes: int
+    machine_type: str
+    endpoints: tuple[str, ...]
+    models: Mapping[str, UploadedModel]
+    serving_image: str
+    api_endpoint: str  # what aiplatform's paths (v1/projects/…) are appended to
+    storage_endpoint: str
+
+
+def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
+    """Check a stack's whole configuration (keys with their namespace, values as in the stack file or as text).
+
+    Raises:
+        SettingError: a value is missing, unknown or wrong; the line names stack file, key, value and remedy.
+    """
+    _refuse_unknown(config, stack)
+    project, region = _value(config, "gcp:project", stack), _value(config, "gcp:region", stack)
+    zone = _value(config, "gcp:zone", stack, f"{region}-b")
+    if not zone.startswith(f"{region}-"):
+        raise _wrong("gcp:zone", zone, f"a zone of gcp:region {region!r}", stack, f"{region}-b")
+
+    def setting(key: str, default: Any) -> Any:
+        return _value(config, f"{NAMESPACE}:{key}", stack, default)
+
+    return Settings(
+        project=project,
+        region=region,
+        zone=zone,
+        bucket=setting("bucket", f"{project}-batch-prediction"),
+        predictions_ttl_days=setting("predictionsTtlDays", 30),
+        soft_delete_days=setting("softDeleteDays", 7),
+        force_destroy=setting("forceDestroy", False),
+        labels=setting("labels", {}),
+        notebook=setting("notebook", False),
+        notebook_machine_type=setting("notebookMachineType", "e2-standard-4"),
+        notebook_idle_minutes=setting("notebookIdleMinutes", 180),
+        machine_type=setting("machineType", "n1-standard-2"),
+        endpoints=setting("endpoints", []),
+        models=setting("models", {}),
+        serving_image=setting("servingImage", f"{region}-docker.pkg.dev/{project}/serving/{NAMESPACE}:latest"),
+        api_endpoint=vertex_endpoint(config, region),
+        storage_endpoint=_storage_endpoint(config),
+    )
+
+
+def read_settings() -> Settings:
+    """Read the settings of the stack that Pulumi runs the program for.
+
+    Raises:
+        pulumi.RunError: as SettingError; Pulumi prints its line and no traceback.
+    """
+    import pulumi  # noqa: PLC0415  # half a second that tasks checking a stack file do not need
+    from pulumi.runtime.config import CONFIG, get_config_env  # noqa: PLC0415  # as above
+
+    try:
+        return from_config({**get_config_env(), **CONFIG.get()}, pulumi.get_stack())
+    except SettingError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def local_stack_config(url: str) -> dict[str, Any]:
+    """Return the complete configuration of the local stack for a local cloud's address (`http://127.0.0.1:8790`)."""
+    endpoints = {f"gcp:{name}CustomEndpoint": f"{url}/{path}" for name, path in LOCAL_ENDPOINTS.items()}
+    return {
+        "gcp:project": "local-project",
+        "gcp:region": "us-central1",
+        "gcp:zone": "us-central1-a",
+        "gcp:accessToken": LOCAL_TOKEN,
+        "gcp:skipRegionValidation": "true",  # or the provider asks the real Compute Engine for its regions
+        **endpoints,
+        f"{NAMESPACE}:notebook": True,
+        f"{NAMESPACE}:forceDestroy": True,
+    }
+
+
+def vertex_endpoint(config: Mapping[str, Any], region: str) -> str:
+    """Return what aiplatform's paths are appended to: the stack's address of the API, or Google's of the region."""
+    custom = str(config.get("gcp:vertexAiCustomEndpoint") or "")
+    return re.sub(r"v1(beta1)?/?$", "", custom) or f"https://{region}-aiplatform.googleapis.com/"
+
+
+def _storage_endpoint(config: Mapping[str, Any]) -> str:
+    custom = str(config.get("gcp:storageCustomEndpoint") or "")
+    return re.sub(r"/storage/v1/?$", "", custom) or GOOGLE_STORAGE
+
+
+def _refuse_unknown(config: Mapping[str, Any], stack: str) -> None:
+    for key in config:
+        namespace, _, name = key.partition(":")
+        if namespace != NAMESPACE or name in READERS:
+            continue
+        near = difflib.get_close_matches(name, READERS, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(READERS)}."
+        msg = f"{_file(stack)}{key} is no setting of this program. {hint} Run: pulumi config rm {key}{_flag(stack)}"
+        raise SettingError(msg)
+
+
+def _value(config: Mapping[str, Any], key: str, stack: str, default: Any = None) -> Any:
+    name = key.removeprefix(f"{NAMESPACE}:")
+    raw = config.get(key, default)
+    try:
+        return (GOOGLE_READERS.get(name) or READERS[name])(raw)
+    except ValueError as error:
+        raise _wrong(key, raw, str(error), stack, EXAMPLES.get(name, "")) from None
+
+
+def _wrong(key: str, raw: Any, wanted: str, stack: str, example: str) -> SettingError:
+    problem = "is not set" if raw is None else f"is {raw if isinstance(raw, str) else json.dumps(raw)!r}"
+    if key.endswith(":models"):
+        remedy = f"Run: pulumi config rm {key}{_flag(stack)}, then: invoke upload"
+    else:
+        remedy = f"Run: pulumi config set {key} {example or 'VALUE'}{_flag(stack)}"
+    return SettingError(f"{_file(stack)}{key} {problem}; wanted: {wanted}. {remedy}")
+
+
+def _file(stack: str) -> str:
+    return f"infra/stacks/Pulumi.{stack}.yaml: " if stack else ""
+
+
+def _flag(stack: str) -> str:
+    return f" --stack {stack}" if stack else ""

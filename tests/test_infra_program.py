@@ -1,0 +1,228 @@
+"""The program: the real `__main__.py`, run under Pulumi's mocks, declares what a stack should hold."""
+
+import runpy
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.stack import Stack
+
+from infra.settings import NAMESPACE, local_stack_config
+
+ROOT = Path(__file__).parent.parent
+GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
+ACCOUNTS = "my-project.iam.gserviceaccount.com"
+MODEL = "projects/p/locations/r/models/m"
+MODELS = (
+    '{"functional": {"artifactUri": "gs://b-b/models/functional/aaaaaaaa", "digest": "aaaaaaaa"},'
+    ' "decorator": {"artifactUri": "gs://b-b/models/decorator/bbbbbbbb", "digest": "bbbbbbbb"}}'
+)
+
+
+# pulumi_gcp warns of a function of its own while it is imported
+pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
+
+
+class Recorder(Mocks):
+    """Takes every resource as created, with the outputs that others read."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, MockResourceArgs] = {}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        """Refuse: the program looks nothing up."""
+        raise AssertionError(args.token)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        """Keep a resource."""
+        assert args.name not in self.resources, "two resources of one name"
+        self.resources[args.name] = args
+        email = f"{args.inputs.get('accountId')}@{ACCOUNTS}"
+        made = {
+            "gcp:serviceaccount/account:Account": {"email": email, "member": f"serviceAccount:{email}", "name": email},
+            "gcp:storage/bucket:Bucket": {"url": f"gs://{args.inputs.get('name')}"},
+            "gcp:workbench/instance:Instance": {"proxyUri": "notebook.example"},
+            "pulumi-python:dynamic/prediction:Model": {"name": "projects/p/locations/r/models/m"},
+            "pulumi-python:dynamic/prediction:ModelVersion": {
+                "name": "projects/p/locations/r/models/m@1",
+                "version": "1",
+            },
+            "pulumi-python:dynamic/prediction:Deployment": {"deployed_model_id": "77"},
+        }
+        return f"{args.name}-id", {**args.inputs, **made.get(args.typ, {})}
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the inputs of all resources of a type."""
+        return [args.inputs for args in self.resources.values() if args.typ.endswith(f":{kind}")]
+
+
+def run_program(config: dict[str, Any], stack: str = "dev") -> tuple[Recorder, dict[str, Any]]:
+    """Run `__main__.py` as an engine would, and return its resources and outputs."""
+    return copy_context().run(_run_program, config, stack)  # mocks and configuration end with the run
+
+
+def _run_program(config: dict[str, Any], stack: str) -> tuple[Recorder, dict[str, Any]]:
+    recorder = Recorder()
+    outputs: dict[str, Any] = {}
+    pulumi.runtime.set_mocks(recorder, project=NAMESPACE, stack=stack)
+    set_all_config({key: value if isinstance(value, str) else str(value).lower() for key, value in config.items()})
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK leaves it without annotations
+    def program() -> pulumi.Output[None]:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        stack = get_root_resource()
+        assert isinstance(stack, Stack)
+        return pulumi.Output.from_input(stack.outputs).apply(outputs.update)
+
+    program()
+    return recorder, outputs
+
+
+@pytest.fixture(scope="module")
+def full() -> tuple[Recorder, dict[str, Any]]:
+    """A stack with everything on."""
+    extra = {"notebook": "true", "endpoints": '["decorator"]', "models": MODELS, "labels": '{"team": "pricing"}'}
+    return run_program({**GOOGLE, **{f"{NAMESPACE}:{key}": value for key, value in extra.items()}})
+
+
+def test_a_stack_without_models_is_the_environment_only() -> None:
+    """Before the first upload there are APIs, bucket and account; no model, version or endpoint."""
+    recorder, outputs = run_program(GOOGLE)
+    assert sorted(recorder.resources) == [
+        "aiplatform-api",
+        "bucket",
+        "cloudresourcemanager-api",
+        "iam-api",
+        "prediction-account",
+        "prediction-reads-bucket",
+        "storage-api",
+    ]
+    assert outputs["models"] == {}
+    assert outputs["endpoints"] == {}
+    assert outputs["notebook"] == {}
+
+
+def test_the_bucket_is_private_versioned_and_cleans_itself(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """No public access, IAM only, predictions and old generations expire; Google's stacks keep a bucket with data."""
+    (bucket,) = full[0].of("Bucket")
+    assert bucket["publicAccessPrevention"] == "enforced"
+    assert bucket["uniformBucketLevelAccess"] is True
+    assert bucket["versioning"] == {"enabled": True}
+    assert bucket["forceDestroy"] is False
+    assert bucket["softDeletePolicy"] == {"retentionDurationSeconds": 7 * 24 * 3600}
+    rules = bucket["lifecycleRules"]
+    assert {"action": {"type": "Delete"}, "condition": {"age": 30, "matchesPrefixes": ["predictions/"]}} in rules
+    assert any(rule["condition"].get("daysSinceNoncurrentTime") for rule in rules)
+    assert bucket["labels"] == {"team": "pricing", "app": NAMESPACE, "stack": "dev"}
+
+
+def test_roles_are_the_least_and_bound_to_the_bucket_where_they_can_be(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """Nobody owns or edits the project; predictions only read, the notebook only uses."""
+    grants = {
+        name: (args.inputs["role"], args.inputs["member"])
+        for name, args in full[0].resources.items()
+        if args.typ.endswith("Member")
+    }
+    prediction, notebook = (f"serviceAccount:{who}-dev@{ACCOUNTS}" for who in ("prediction", "notebook"))
+    assert grants == {
+        "prediction-reads-bucket": ("roles/storage.objectViewer", prediction),
+        "notebook-uses-bucket": ("roles/storage.objectUser", notebook),
+        "notebook-uses-vertex": ("roles/aiplatform.user", notebook),
+        "notebook-acts-as-prediction": ("roles/iam.serviceAccountUser", notebook),
+    }
+
+
+def test_the_notebook_has_no_public_address_and_its_own_account(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """It is shielded, off when idle, and never runs as the project's default account."""
+    (notebook,) = full[0].of("Instance")
+    setup = notebook["gceSetup"]
+    assert setup["disablePublicIp"] is True
+    assert setup["serviceAccounts"] == [{"email": "notebook-dev@my-project.iam.gserviceaccount.com"}]
+    assert setup["metadata"] == {"idle-timeout-seconds": "10800"}
+    assert all(setup["shieldedInstanceConfig"].values())
+
+
+def test_apis_stay_enabled_when_the_stack_goes(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """Others in the project may use them."""
+    services = full[0].of("Service")
+    assert {service["service"].split(".")[0] for service in services} == {
+        "aiplatform",
+        "cloudresourcemanager",
+        "compute",
+        "iam",
+        "notebooks",
+        "storage",
+    }
+    assert not any(service["disableOnDestroy"] for service in services)
+
+
+def test_every_uploaded_wrapper_has_a_model_and_a_version(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """The version is the one that the upload's digest names, in the container that serves it."""
+    versions = {inputs["digest"]: inputs for inputs in full[0].of("ModelVersion")}
+    assert set(versions) == {"aaaaaaaa", "bbbbbbbb"}
+    assert versions["aaaaaaaa"]["artifact_uri"] == "gs://b-b/models/functional/aaaaaaaa"
+    container = versions["aaaaaaaa"]["container_spec"]
+    assert container["predictRoute"] == "/predict"
+    assert container["ports"] == [{"containerPort": 8080}]
+    assert {inputs["model_id"] for inputs in full[0].of("Model")} == {"housing-functional-dev", "housing-decorator-dev"}
+
+
+def test_a_wanted_endpoint_serves_the_wrappers_version(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """The deployment runs as the prediction account on the machine of the settings."""
+    (endpoint,), (deployment,) = full[0].of("AiEndpoint"), full[0].of("Deployment")
+    assert endpoint["name"].isdecimal()
+    assert len(endpoint["name"]) == 9
+    assert deployment["endpoint"] == "decorator-endpoint-id"
+    assert deployment["model"].endswith("@1")
+    assert deployment["service_account"].startswith("prediction-dev@")
+
+
+def test_an_endpoint_without_an_upload_waits_for_it() -> None:
+    """Nothing is deployed before there is a version."""
+    recorder, outputs = run_program({**GOOGLE, f"{NAMESPACE}:endpoints": '["functional"]'})
+    assert len(recorder.of("AiEndpoint")) == 1
+    assert recorder.of("Deployment") == []
+    assert outputs["endpoints"] == {"functional": {"name": "functional-endpoint-id"}}
+
+
+def test_outputs_carry_all_that_tasks_need(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """Tasks know of the infrastructure what stands here, and nothing else."""
+    outputs = full[1]
+    assert outputs["bucket"] == "my-project-batch-prediction"
+    assert outputs["bucketUrl"] == "gs://my-project-batch-prediction"
+    assert outputs["predictionAccount"] == "prediction-dev@my-project.iam.gserviceaccount.com"
+    assert outputs["notebook"] == {"name": "notebook-dev", "proxyUri": "notebook.example"}
+    assert outputs["models"]["decorator"] == {
+        "name": "projects/p/locations/r/models/m",
+        "version": "1",
+        "versionName": "projects/p/locations/r/models/m@1",
+        "artifactUri": "gs://b-b/models/decorator/bbbbbbbb",
+        "digest": "bbbbbbbb",
+        "displayName": "housing-decorator-dev",
+    }
+    assert outputs["endpoints"] == {"decorator": {"name": "decorator-endpoint-id", "deployedModelId": "77"}}
+    assert (outputs["project"], outputs["region"], outputs["machineType"]) == (
+        "my-project",
+        "europe-west4",
+        "n1-standard-2",
+    )
+
+
+def test_the_local_stack_runs_the_same_program() -> None:
+    """Nothing but the stack's file tells the local stack from one of Google's."""
+    recorder, outputs = run_program(local_stack_config("http://127.0.0.1:1234"), "local")
+    assert recorder.of("Bucket")[0]["forceDestroy"] is True
+    assert len(recorder.of("Instance")) == 1
+    assert outputs["apiEndpoint"] == "http://127.0.0.1:1234/aiplatform/"
+    assert outputs["storageEndpoint"] == "http://127.0.0.1:1234"
+
+
+def test_a_wrong_setting_ends_the_program_before_any_resource() -> None:
+    """Pulumi prints the line of a RunError and no traceback."""
+    with pytest.raises(pulumi.RunError, match="wanted: true or false"):
+        run_program({**GOOGLE, f"{NAMESPACE}:notebook": "perhaps"})
