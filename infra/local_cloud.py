@@ -1,0 +1,165 @@
+"""The local cloud as a process of this clone: started, found, stopped and forgotten."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.engine.sealing import passphrase, sealer_of
+from infra.settings import local_stack_config
+from infra.stacks import ROOT, Stack, StackError, stack_path, write_stack
+
+HOME = ROOT / ".local"
+STATE = HOME / "cloud"
+LOG = HOME / "logs" / "cloud.log"
+DEFAULT_PORT = 8790
+START_LIMIT = 30.0  # seconds; the emulator is ready in about one
+STOP_LIMIT = 15.0  # seconds; running jobs are ended and resumed at the next start
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a running local cloud says of itself at /healthz."""
+
+    url: str
+    pid: int
+    state: Path
+    facts: dict[str, Any]
+
+
+def default_port() -> int:
+    """Return the port of `LOCAL_CLOUD_PORT`, or 8790."""
+    text = os.environ.get("LOCAL_CLOUD_PORT", str(DEFAULT_PORT))
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        msg = f"LOCAL_CLOUD_PORT is {text!r}, not a port. Run: export LOCAL_CLOUD_PORT={DEFAULT_PORT}"
+        raise StackError(msg)
+    return int(text)
+
+
+def health(url: str) -> Health | None:
+    """Ask a local cloud how it is; None where nothing, or something else, answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
+            facts = json.load(answer)
+        return Health(url, int(facts["pid"]), Path(facts["state"]), facts)
+    except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError):
+        return None
+
+
+def start(port: int) -> tuple[Health, bool]:
+    """Start this clone's local cloud unless it runs, and write Pulumi.local.yaml for its address.
+
+    Returns:
+        How it is, and whether this call started it.
+
+    Raises:
+        StackError: the port is taken, or the cloud did not come up; the line says by whom, or why.
+    """
+    url = f"http://127.0.0.1:{port}"
+    running = health(url)
+    if running and running.state != STATE.resolve():
+        msg = (
+            f"Port {port} serves another local cloud (state {str(running.state)!r}, process {running.pid})."
+            f" Run: invoke local.start --port {port + 1}"
+        )
+        raise StackError(msg)
+    found = running or _spawn(url, port)
+    write_stack("local", local_stack_config(url), sealer_of("", passphrase()).salt)
+    return found, running is None
+
+
+def stop(url: str) -> Health | None:
+    """Stop this clone's local cloud and wait for its end; None where it does not run."""
+    running = health(url)
+    if running is None or running.state != STATE.resolve():
+        return None
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_LIMIT
+    while _alive(running.pid):
+        if time.monotonic() > deadline:
+            msg = f"The local cloud did not stop within {STOP_LIMIT:.0f} s. Run: kill -9 {running.pid}"
+            raise StackError(msg)
+        time.sleep(0.05)
+    return running
+
+
+def reset() -> list[Path]:
+    """Remove the cloud's state and the local stack, deployment and file; return what was removed."""
+    folders = [path for path in (STATE, HOME / "stacks", HOME / "pulumi") if path.exists()]
+    for path in folders:
+        shutil.rmtree(path)
+    file = stack_path("local")  # it names models that are gone now
+    if not file.exists():
+        return folders
+    file.unlink()
+    return [*folders, file]
+
+
+def require(stack: Stack) -> None:
+    """Refuse to go on where the stack is local and its cloud does not answer."""
+    if stack.local_url and health(stack.local_url) is None:
+        port = stack.local_url.rsplit(":", 1)[1]
+        msg = f"No local cloud answers at {stack.local_url}. Run: invoke local.start --port {port}"
+        raise StackError(msg)
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """Return the variables that point stock Google clients, Terraform and Pulumi at the local cloud."""
+    endpoints = {
+        f"GOOGLE_{_snake(key.removeprefix('gcp:'))}": str(value)
+        for key, value in stack.config.items()
+        if key.startswith("gcp:") and key.endswith("CustomEndpoint")
+    }
+    return {
+        "LOCAL_CLOUD_URL": stack.local_url,
+        "STORAGE_EMULATOR_HOST": stack.local_url,
+        "GOOGLE_CLOUD_PROJECT": str(stack.config["gcp:project"]),
+        "GOOGLE_OAUTH_ACCESS_TOKEN": str(stack.config["gcp:accessToken"]),
+        **dict(sorted(endpoints.items())),
+    }
+
+
+def _spawn(url: str, port: int) -> Health:
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "infra.emulator", "--port", str(port), "--state", str(STATE)]
+    with LOG.open("ab") as log:
+        offset = log.tell()
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline and process.poll() is None:
+        if (found := health(url)) and found.pid == process.pid:
+            return found
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.terminate()
+    raise StackError(_last_line(offset) or f"The local cloud did not start within {START_LIMIT:.0f} s. See {LOG}")
+
+
+def _last_line(offset: int) -> str:
+    with LOG.open("rb") as log:
+        log.seek(offset)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # a child of this process stays as a zombie until it is waited for
+    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in name)

@@ -1,0 +1,129 @@
+"""What tasks tell: summaries and progress for people, one JSON object for programs, one line for a mistake."""
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from invoke import Exit
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+INTERRUPTED = 130
+
+
+def answer(as_json: bool, facts: Mapping[str, Any], *lines: str) -> None:
+    """Print the summary, on stderr where stdout is for JSON; then the facts as stdout's last line if asked for."""
+    for line in lines:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+    if as_json:
+        print(json.dumps(facts, default=str), flush=True)
+
+
+def hint(line: str) -> None:
+    """Name the command that comes next, unless a longer chain, which has redirected stdout, runs it by itself."""
+    if sys.stdout is sys.__stdout__ and os.isatty(1):
+        print(line, flush=True)
+
+
+def say(line: str) -> None:
+    """Tell what happens now, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a decorator for tasks: a known mistake ends them with its line, Ctrl-C with how to go on; no traceback."""
+
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(body)
+        def run(*arguments: Any, **options: Any) -> Any:
+            try:
+                return body(*arguments, **options)
+            except mistakes as error:
+                raise Exit(str(error), 1) from None
+            except BrokenPipeError:  # the reader (`| head`) has what it wanted
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise Exit(code=0) from None
+            except OSError as error:
+                raise Exit(_os_error(error), 1) from None
+            except KeyboardInterrupt:
+                raise Exit(f"\nInterrupted. {interrupted}", INTERRUPTED) from None
+
+        return run
+
+    return decorate
+
+
+def confirm(yes: bool, question: str, command: str) -> None:
+    """Ask before something is lost; where nobody can answer, name the command that needs no answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"{question} Nobody is there to ask. Run: {command}"
+        raise Exit(msg, 1)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise Exit("Nothing was changed", 1)
+
+
+@contextmanager
+def fraction_bar(title: str) -> Iterator[Callable[[float, object], None]]:
+    """Show a bar on stderr; the yielded function takes the fraction done and a remark."""
+    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.fields[remark]}"))
+    with _progress(*columns, TimeElapsedColumn()) as bar:
+        shown = bar.add_task(title, total=1.0, remark="")
+        yield lambda fraction, remark: bar.update(shown, completed=fraction, remark=_cell(remark))
+
+
+@contextmanager
+def job_counter(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show a batch job's state, rows and rows/s on stderr; the yielded function takes the job at each look."""
+    began = time.monotonic()
+    with _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        shown = bar.add_task(title, total=None)
+        last = ""
+
+        def update(job: Mapping[str, Any]) -> None:
+            nonlocal last
+            state = str(job["state"]).removeprefix("JOB_STATE_").lower()
+            rows = sum(
+                int((job.get("completionStats") or {}).get(key, 0)) for key in ("successfulCount", "failedCount")
+            )
+            rate = rows / max(time.monotonic() - began, 1e-3)
+            bar.update(shown, description=f"{title} {state}: {rows:,} rows, {rate:,.0f} rows/s")
+            if bar.disable and state != last:  # in a log: one line a state
+                say(f"  {title} {state}: {rows:,} rows")
+            last = state
+
+        yield update
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on stdout, numbers to the right."""
+    made = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) for row in rows)
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(_cell(value) for value in row))
+    Console(file=sys.stdout).print(made)
+
+
+def _progress(*columns: Any) -> Progress:
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _os_error(error: OSError) -> str:
+    place = f"{error.filename!r}: " if error.filename else ""
+    return f"{place}{error.strerror or error}. Check the path and its permissions"

@@ -1,0 +1,404 @@
+"""The path, in reading order: up -> train -> export -> upload -> up -> predict -> results. `demo` runs it whole.
+
+A task calls functions of infra and model, prints a summary for people and, with --json, one object for programs.
+"""
+
+import json as jsonlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Context, Exit, task
+
+from infra import batch_runs, deployment, local_tasks
+from infra.errors import InfraError
+from infra.reporting import answer, confirm, fraction_bar, hint, job_counter, one_line_errors, say, table
+from infra.stacks import read_stack, remove_setting, write_setting
+from model.errors import UserError
+
+# TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
+# ruff: noqa: PLC0415
+
+ROOT = Path(os.path.relpath(Path(__file__).parent))
+BUILD = ROOT / "build"
+MODEL, METRICS = BUILD / "model.keras", BUILD / "metrics.json"
+SAVED_MODELS, INSTANCES = BUILD / "saved_model", BUILD / "instances"
+JOBS, RESULTS = BUILD / "jobs", BUILD / "results"
+WRAPPERS = ("functional", "decorator")
+
+STACK = {"stack": "the stack: infra/stacks/Pulumi.STACK.yaml (default: local)"}
+JSON = {"json": "end stdout with one JSON object; all else goes to stderr"}
+ENGINE = {"engine": "embedded (local stacks' default) or pulumi (the CLI on PATH; Google Cloud's)"}
+DEPLOY = {**STACK, **ENGINE, **JSON, "refresh": "read the real state of every resource first"}
+WRAPPER = {"wrapper": "functional or decorator (default: decorator)"}
+AGAIN = "What was deployed is saved. Run the same command again to go on"
+
+Facts = dict[str, Any]
+
+
+def step(interrupted: str, **help_texts: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a task whose mistakes end in one line, and Ctrl-C in how to go on."""
+    guard = one_line_errors(InfraError, UserError, interrupted=interrupted)
+    return lambda body: task(help=help_texts)(guard(body))
+
+
+# The stack ------------------------------------------------------------------------------------------------------------
+
+
+@step(AGAIN, **DEPLOY)
+def up(_: Context, stack: str = "local", engine: str = "", refresh: bool = False, json: bool = False) -> Facts:
+    """Program -> APIs, bucket, accounts, notebook; models, versions and endpoints once a model is uploaded."""
+    return deployment.run(stack, "up", engine, json, *["--refresh"] * refresh)
+
+
+@step(AGAIN, **DEPLOY)
+def preview(_: Context, stack: str = "local", engine: str = "", refresh: bool = False, json: bool = False) -> Facts:
+    """Show what `up` would change, and change nothing."""
+    return deployment.run(stack, "preview", engine, json, *["--refresh"] * refresh)
+
+
+@step(AGAIN, preview_only="report drift, leave the state as it is", **STACK, **ENGINE, **JSON)
+def refresh(
+    _: Context, stack: str = "local", engine: str = "", preview_only: bool = False, json: bool = False
+) -> Facts:
+    """Compare the state with what is really there, show the drift and take it over."""
+    return deployment.run(stack, "refresh", engine, json, *["--preview-only"] * preview_only)
+
+
+@step(AGAIN, yes="do not ask", **STACK, **ENGINE, **JSON)
+def destroy(_: Context, stack: str = "local", engine: str = "", yes: bool = False, json: bool = False) -> Facts:
+    """Delete everything that the stack made; objects in its bucket go with it where the stack allows that."""
+    target = read_stack(stack)
+    confirm(yes, f"Destroy every resource of stack {stack!r}?", f"invoke destroy --stack {stack} --yes")
+    facts = deployment.run(stack, "destroy", engine, json)
+    if remove_setting(target, "models"):
+        say("The uploaded models went with the bucket: the stack names none now. Next time: up, upload, up")
+    return facts
+
+
+@step("Nothing was changed", **STACK, **JSON)
+def outputs(_: Context, stack: str = "local", json: bool = False) -> Facts:
+    """Print the stack's outputs: all that tasks know of the infrastructure."""
+    facts = deployment.outputs(read_stack(stack))
+    answer(json, facts, *(f"{name}: {value}" for name, value in facts.items()))
+    return facts
+
+
+# The model ------------------------------------------------------------------------------------------------------------
+
+
+@step("The model that was there is unchanged", epochs="passes over the rows", force="even if unchanged", **JSON)
+def train(_: Context, epochs: int = 1000, force: bool = False, json: bool = False) -> Facts:
+    """Boston housing rows -> build/model.keras and build/metrics.json."""
+    from model import train as training
+
+    known = None if force else training.up_to_date(MODEL, METRICS, epochs)
+    with fraction_bar("train") as bar:
+        metrics = known or training.train(
+            MODEL, METRICS, epochs, progress=lambda done, loss: bar(done, f"loss {loss:.2f}")
+        )
+    facts = {"model": str(MODEL), "metrics": str(METRICS), **asdict(metrics), "unchanged": bool(known)}
+    done = "unchanged" if known else f"{metrics.epochs:,} epochs in {metrics.seconds:.1f} s"
+    errors = f"RMSE {metrics.train_rmse:.2f} on training rows, {metrics.test_rmse:.2f} on test rows (1,000 dollars)"
+    answer(json, facts, f"{MODEL}: {done}; {errors}")
+    return facts
+
+
+@step(
+    "The SavedModels that were there are unchanged",
+    key_type="keys of the decorator form: int64 (default) or string",
+    force="even if unchanged",
+    **JSON,
+)
+def export(_: Context, key_type: str = "int64", force: bool = False, json: bool = False) -> Facts:
+    """build/model.keras -> both keyed SavedModels, each checked against the bare model."""
+    from model import export as exporting
+
+    kind: Any = key_type  # export refuses what is none
+    known = None if force else exporting.up_to_date(MODEL, SAVED_MODELS, key_type=kind)
+    if not known:
+        say("exporting, then checking each SavedModel against the bare model")
+    made = known or exporting.export(MODEL, SAVED_MODELS, key_type=kind)
+    facts = {"exports": [asdict(one) for one in made], "unchanged": bool(known)}
+    answer(json, facts, *(exporting.describe(one, unchanged=bool(known)) for one in made))
+    return facts
+
+
+@step("What was uploaded stays, the stack's setting is unchanged. Run again: invoke upload", **STACK, **JSON)
+def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
+    """build/saved_model/ -> gs://BUCKET/models/WRAPPER/DIGEST/, and the stack setting that names them."""
+    from model.saved_models import digest
+
+    target = read_stack(stack)
+    digests = {wrapper: digest(SAVED_MODELS / wrapper) for wrapper in WRAPPERS}
+    found = deployment.outputs(target)
+    models = {wrapper: upload_model(found, wrapper, sha256) for wrapper, sha256 in digests.items()}
+    setting = {name: {key: model[key] for key in ("artifactUri", "digest")} for name, model in models.items()}
+    changed = write_setting(target, "models", setting)
+    rows = [f"{model['artifactUri']}: {model['sent']} of {model['files']} files sent" for model in models.values()]
+    facts = {"stack": stack, "models": models, "changed": changed}
+    answer(json, facts, *rows, f"Setting 'models' {'written to' if changed else 'unchanged in'} {target.path.name}")
+    hint(f"Next: invoke up --stack {stack}")
+    return facts
+
+
+@step(AGAIN, wrapper="functional, decorator or both (default)", remove="undeploy instead", **STACK, **ENGINE, **JSON)
+def deploy(
+    c: Context, wrapper: str = "both", stack: str = "local", remove: bool = False, engine: str = "", json: bool = False
+) -> Facts:
+    """Uploaded models -> endpoints that serve them: writes the stack setting `endpoints`, then runs `up`."""
+    chosen = set(WRAPPERS if wrapper == "both" else [known_wrapper(wrapper)])
+    target = read_stack(stack)
+    there = set(target.setting("endpoints", []))
+    write_setting(target, "endpoints", sorted(there - chosen if remove else there | chosen))
+    facts: Facts = up(c, stack=stack, engine=engine, json=json)
+    return facts
+
+
+# Predictions ----------------------------------------------------------------------------------------------------------
+
+
+@step(
+    "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
+    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
+    job="follow this job again instead of starting one",
+    on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
+    **WRAPPER,
+    **STACK,
+    **JSON,
+)
+def predict(
+    _: Context,
+    instances: str = "test",
+    wrapper: str = "decorator",
+    stack: str = "local",
+    job: str = "",
+    on_duplicate_key: str = "error",
+    json: bool = False,
+) -> Facts:
+    """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end."""
+    began = time.monotonic()
+    found = deployment.outputs(read_stack(stack))
+    if job:
+        run = batch_runs.recall(JOBS, stack, job)
+    else:
+        file, targets = instances_file(instances, known_wrapper(wrapper), on_duplicate_key)
+        run = batch_runs.submit(found, stack, wrapper, file, targets)
+        batch_runs.remember(run, JOBS)
+    say(f"job {run.id}: {run.instances} -> {run.model}")
+    with job_counter(run.id) as shown:
+        done = batch_runs.follow(found, run, shown)
+    facts = batch_runs.facts(run, done, time.monotonic() - began)
+    counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
+    answer(json, facts, f"{run.id}: {counted}; {facts['output']}")
+    hint(f"Next: invoke results --job {run.id}")
+    return facts
+
+
+@step("Run again: invoke results", job="the job's id (default: the latest)", wrapper="of this wrapper", **STACK, **JSON)
+def results(_: Context, job: str = "", wrapper: str = "", stack: str = "local", json: bool = False) -> Facts:
+    """A job's shards + its instances -> build/results/JOB/joined.*; exits 1 unless every row is accounted for."""
+    from model.results import find_shards, join, read_targets
+    from model.summary import describe
+
+    run = batch_runs.recall(JOBS, stack, job, known_wrapper(wrapper) if wrapper else "")
+    folder = RESULTS / run.id
+    batch_runs.download(deployment.outputs(read_stack(stack)), run, folder / "shards")
+    targets = read_targets(Path(run.targets)) if run.targets else None
+    summary = join(batch_runs.unchanged_instances(run), *find_shards(folder / "shards"), folder, targets=targets)
+    facts = {"wrapper": run.wrapper, "job": run.id, "output": str(folder / "joined.jsonl"), **asdict(summary)}
+    answer(json, facts, f"{run.id}: {describe(summary)}", f"{folder}/joined.{{jsonl,csv,parquet}}, summary.json")
+    if not summary.complete:
+        raise Exit(f"The results of {run.id} are not complete. See {folder / 'summary.json'}", 1)
+    return facts
+
+
+@step("Nothing was changed", **WRAPPER, **STACK, **JSON)
+def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
+    """The tutorial's request: its first two instances, to the wrapper's endpoint, by googleapiclient."""
+    from infra.prediction import connect, predict_online
+
+    found = deployment.outputs(read_stack(stack))
+    endpoint = batch_runs.endpoint(found, stack, known_wrapper(wrapper))
+    rows = [jsonlib.loads(line) for line in instances_file("seed", wrapper)[0].read_text().splitlines()[:2]]
+    facts = predict_online(connect(found), endpoint, rows)
+    answer(json, facts, *([] if json else [jsonlib.dumps(facts, indent=4, sort_keys=True)]))
+    return facts
+
+
+# The whole path, and the checks ---------------------------------------------------------------------------------------
+
+
+@step("Everything done so far is kept. Run again to go on: invoke demo", **STACK, **ENGINE, **JSON)
+def demo(c: Context, stack: str = "local", engine: str = "", json: bool = False) -> Facts:
+    """Run the whole path: local cloud, up, train, export, upload, deploy, predict, results, with both wrappers."""
+    began = time.monotonic()
+    with redirect_stdout(sys.stderr):  # the steps' own summaries; stdout is for the demo's
+        if stack == "local":
+            heading(1, "a local Google Cloud on this machine")
+            local_tasks.start(c)
+        heading(2, "the Pulumi program: APIs, bucket, accounts, notebook")
+        deployed = up(c, stack=stack, engine=engine, json=json)
+        heading(3, "the tutorial's Keras model, trained")
+        metrics = train(c)
+        heading(4, "wrapped in both ways, so that every prediction carries its instance's key")
+        export(c)
+        heading(5, "the SavedModels, uploaded under their content's digest")
+        upload(c, stack=stack)
+        heading(6, "a model, its version and an endpoint that serves it, for each wrapper")
+        deploy(c, stack=stack, engine=engine, json=json)
+        for wrapper in WRAPPERS:
+            predict_online(c, wrapper=wrapper, stack=stack)
+        heading(7, "102 test rows, predicted by one batch job a wrapper")
+        jobs = [predict(c, wrapper=wrapper, stack=stack) for wrapper in WRAPPERS]
+        heading(8, "predictions joined to their instances by key")
+        joined = [results(c, job=job["job"], stack=stack) for job in jobs]
+    facts = demo_facts(stack, deployed["engine"], metrics, jobs, joined, time.monotonic() - began)
+    if not json:
+        demo_table(facts)
+    answer(json, facts)
+    return facts
+
+
+@task
+def check(c: Context) -> None:
+    """Lint, format and types."""
+    for command in ("ruff check", "ruff format --check", "mypy"):
+        tool(c, "check", command)
+
+
+@task(help={"long": "also fuzzing, repeated kills and large files", "match": "only tests that match, as pytest -k"})
+def test(c: Context, long: bool = False, match: str = "") -> None:
+    """Run the test suite on the real parts: emulator, engine, SavedModels, Google's client libraries."""
+    chosen = [*([] if long else ["-m", "'not long'"]), *(["-k", f"'{match}'"] if match else [])]
+    tool(c, "test", " ".join(["pytest", *chosen]))
+
+
+# What the tasks share -------------------------------------------------------------------------------------------------
+
+
+def known_wrapper(name: str) -> Any:
+    """Refuse a wrapper that there is not."""
+    if name not in WRAPPERS:
+        raise InfraError(f"No wrapper {name!r}. Run with: --wrapper {WRAPPERS[0]}, or --wrapper {WRAPPERS[1]}")
+    return name
+
+
+def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
+    """Upload one SavedModel below its digest."""
+    from infra.storage import upload_folder
+
+    uri = f"{found['bucketUrl']}/models/{wrapper}/{sha256[:12]}/"
+    with fraction_bar(f"upload {wrapper}") as bar:
+        sent = upload_folder(found, SAVED_MODELS / wrapper, uri, lambda done, total: bar(done / max(total, 1), uri))
+    return {"artifactUri": uri, "digest": sha256, "files": sent.files, "sent": sent.sent}
+
+
+def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> tuple[Path, Path | None]:
+    """Return the instances that `name` stands for, looked over, and the true prices where they are known."""
+    from model.dataset import SEED_ROWS, write_test_rows
+    from model.instance_keys import look_over
+
+    if on_duplicate_key not in {"error", "keep"}:
+        raise InfraError(f"No policy {on_duplicate_key!r}. Run with: --on-duplicate-key error, or keep")
+    file, targets = Path(name), None
+    if name in {"seed", "test"}:
+        file, targets = INSTANCES / f"{wrapper}-{name}.jsonl", INSTANCES / f"{wrapper}-{name}.prices.jsonl"
+        write_test_rows(file, SEED_ROWS if name == "seed" else sys.maxsize, key_type_of(wrapper), targets)
+    found = look_over(file, wrapper)
+    if found.duplicates and on_duplicate_key == "error":
+        remedy = "Make keys unique, or run with: --on-duplicate-key keep"
+        raise InfraError(f"{file}: {found.first_duplicates[0]} ({found.duplicates} such keys). {remedy}")
+    if found.malformed:
+        then = "Such lines fail and are listed in the results; the rest is predicted"
+        say(f"{file}: {found.first_malformed[0]} ({found.malformed} of {found.instances} lines). {then}")
+    return file, targets
+
+
+def key_type_of(wrapper: str) -> Any:
+    """Return the type of the keys that an exported SavedModel takes; int64 where none lies here."""
+    from model.signature import UnusableModelError, read_signature
+
+    try:
+        signature = read_signature(SAVED_MODELS / wrapper)
+    except UnusableModelError:
+        return "int64"
+    return next((tensor.dtype for tensor in signature.inputs if tensor.alias == "key"), "int64")
+
+
+def heading(number: int, text: str) -> None:
+    """Say which part of the demo comes now."""
+    say(f"\n[{number}/8] {text}")
+
+
+def demo_facts(
+    stack: str, engine: Any, metrics: Facts, jobs: list[Facts], joined: list[Facts], seconds: float
+) -> Facts:
+    """Put together what the demo has shown."""
+    kept = ("train_rmse", "test_rmse", "epochs", "seconds")
+    rows = [
+        {
+            **{key: job[key] for key in ("wrapper", "job", "instances", "predicted", "failed", "seconds")},
+            "joined": result["joined"],
+            "rmse": result["rmse"],
+            "output": result["output"],
+        }
+        for job, result in zip(jobs, joined, strict=True)
+    ]
+    return {
+        "engine": engine,
+        "stack": stack,
+        "resources": deployment.resources(stack, engine),
+        "metrics": {key: metrics[key] for key in kept},
+        "jobs": rows,
+        "seconds": round(seconds, 1),
+    }
+
+
+def demo_table(facts: Facts) -> None:
+    """Show what came out, and where everything lies."""
+    columns = ("wrapper", "instances", "predicted", "failed", "joined", "rmse", "seconds")
+    table(
+        "\nPredictions matched to their instances", columns, [[job[name] for name in columns] for job in facts["jobs"]]
+    )
+    print("RMSE against the true prices, in 1,000 dollars")
+    for job in facts["jobs"]:
+        print(f"  {job['wrapper']}: {job['output']} (also .csv, .parquet)")
+    print(f"  model and metrics: {MODEL}, {METRICS}; SavedModels: {SAVED_MODELS}/")
+    print(
+        f"  {facts['resources']} resources in stack {facts['stack']!r} by the {facts['engine']} engine; invoke outputs"
+    )
+    print(f"  the local cloud goes on running; stop it with: invoke local.stop\n{facts['seconds']:.0f} s")
+
+
+def tool(c: Context, group: str, command: str) -> None:
+    """Run a tool of a dependency group, which uv installs where it is missing."""
+    done = c.run(f"{os.environ.get('UV', 'uv')} run --group {group} {command}", warn=True, pty=sys.stdout.isatty())
+    if done is None or not done.ok:
+        raise Exit(code=done.exited if done else 1)
+
+
+local = Collection.from_module(local_tasks, name="local")
+namespace = Collection(
+    up,
+    preview,
+    refresh,
+    destroy,
+    outputs,
+    train,
+    export,
+    upload,
+    deploy,
+    predict,
+    results,
+    predict_online,
+    demo,
+    check,
+    test,
+    local,
+)
