@@ -87,7 +87,13 @@ class EngineStack:
 
     def wait_for(self, name: str) -> None:
         """Wait for a file of the program's folder."""
-        wait_until((self.folder / name).exists)
+        wait_until(lambda: bool((self.folder / name).exists() and (self.folder / name).read_text()))
+
+    def provider_is_gone(self, name: str) -> bool:
+        """Tell whether the process that stood still at a resource has ended."""
+        stat = Path("/proc", (self.folder / f"paused-{name}").read_text(), "stat")
+        # One that nobody has waited for yet is listed as a zombie.
+        return not stat.exists() or ") Z " in stat.read_text()
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from infra.engine.state import PendingOperation, ResourceState, Snapshot, resour
 from infra.engine.wire import masked, secret
 from tests.engine_stack import DATA
 
-REAL: dict[str, Any] = json.loads((DATA / "state-real.json").read_text())
+REAL: dict[str, Any] = json.loads((DATA.parent / "state-real.json").read_text())
 SALT = state_file.salt_of(REAL)
 PASSPHRASE = "x"  # that the recorded stack was made with
 

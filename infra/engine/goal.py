@@ -33,7 +33,6 @@ class Goal:
     inputs: Properties
     parent: str = ""
     provider: str = ""
-    providers: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     dependencies: tuple[str, ...] = ()
     property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -46,7 +45,6 @@ class Goal:
     delete_before_replace: bool | None = None
     retain_on_delete: bool | None = None
     deleted_with: str = ""
-    replace_with: tuple[str, ...] = ()
     import_id: str = ""
     read_id: str = ""  # set where the program only reads the resource (`get`)
 

@@ -21,7 +21,6 @@ def goal_of(request: Message) -> Goal:
         inputs=without_nulls(from_struct(request.object)),
         parent=request.parent,
         provider=request.provider,
-        providers=dict(request.providers),
         version=request.version,
         dependencies=tuple(request.dependencies),
         property_dependencies={key: tuple(each.urns) for key, each in request.propertyDependencies.items()},
@@ -34,7 +33,6 @@ def goal_of(request: Message) -> Goal:
         delete_before_replace=delete_first,
         retain_on_delete=request.retainOnDelete if request.HasField("retainOnDelete") else None,
         deleted_with=request.deletedWith,
-        replace_with=tuple(request.replace_with),
         import_id=request.importId,
     )
 
@@ -86,7 +84,6 @@ def with_options(goal: Goal, options: Message) -> Goal:
         version=options.version,
         aliases=tuple(map(alias_of, options.aliases)),
         provider=options.provider,
-        providers=dict(options.providers),
         custom_timeouts=timeouts_of(options.custom_timeouts),
         retain_on_delete=options.retain_on_delete if fields("retain_on_delete") else None,
         deleted_with=options.deleted_with,

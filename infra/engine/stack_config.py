@@ -33,7 +33,6 @@ class Project:
 class StackConfig:
     """A stack's settings, every value a string as programs get it."""
 
-    salt: str
     values: Mapping[str, str]
     secrets: frozenset[str]
 
@@ -107,7 +106,7 @@ def resolve(project: Project, document: Mapping[str, Any], sealer: Sealer | None
         values[name] = _text(opened)
         if is_secret:
             secrets.add(name)
-    return StackConfig(str(document.get("encryptionsalt") or ""), values, frozenset(secrets))
+    return StackConfig(values, frozenset(secrets))
 
 
 def has_secure_values(document: Mapping[str, Any]) -> bool:

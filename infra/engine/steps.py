@@ -11,11 +11,11 @@ from infra.engine.state import ResourceState
 
 # Pulumi's names of operations. A replacement is counted once, as `replace`.
 SAME, CREATE, UPDATE, DELETE, REPLACE = "same", "create", "update", "delete", "replace"
-CREATE_REPLACEMENT, DELETE_REPLACED = "create-replacement", "delete-replaced"
+DELETE_REPLACED = "delete-replaced"
 READ, READ_REPLACEMENT, READ_DISCARD = "read", "read-replacement", "discard"
-IMPORT, REFRESH = "import", "refresh"
+IMPORT = "import"
 UNCHANGING = frozenset({SAME, READ})
-PHYSICAL = frozenset({CREATE_REPLACEMENT, DELETE_REPLACED})  # halves of a replacement
+PHYSICAL = frozenset({DELETE_REPLACED})  # a half of a replacement
 
 
 @dataclass(frozen=True)

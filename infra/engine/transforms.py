@@ -69,7 +69,6 @@ def _options(goal: Goal) -> Any:
         version=goal.version,
         aliases=[_alias(alias) for alias in goal.aliases],
         provider=goal.provider,
-        providers=goal.providers,
         retain_on_delete=goal.retain_on_delete,
         deleted_with=goal.deleted_with,
         delete_before_replace=goal.delete_before_replace,

@@ -1,6 +1,7 @@
 """Dynamic resources whose provider records every call in a file and does what the scenario says."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Recorded(ResourceProvider):
 def pause(name: str) -> None:
     """Stand still where the test wants to interrupt: until its file says go on."""
     if name in scenario().get("pauses", []):
-        (FOLDER / f"paused-{name}").touch()
+        (FOLDER / f"paused-{name}").write_text(str(os.getpid()))
         while not (FOLDER / f"resume-{name}").exists():
             time.sleep(0.02)
 
