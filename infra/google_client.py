@@ -9,14 +9,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-import google.auth
-import google_auth_httplib2  # type: ignore[import-untyped]
-import httplib2  # type: ignore[import-untyped]
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
-from google.oauth2.credentials import Credentials
-from googleapiclient.discovery import build
-from googleapiclient.errors import Error, HttpError
-
+# Google's client libraries load when the first call is made: an `up` that changes nothing makes none.
+# ruff: noqa: PLC0415
 from infra.errors import InfraError
 from infra.settings import LOCAL_TOKEN
 
@@ -76,6 +70,10 @@ def default_credentials(token: str | None) -> Any:
     Raises:
         PredictionApiError: there are none.
     """
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+    from google.oauth2.credentials import Credentials
+
     token = token or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")  # as the gcp provider has it
     if token:
         return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth annotates it halfway
@@ -97,6 +95,10 @@ def execute(connection: Connection, request: Any, resource: str) -> Json:
     Raises:
         PredictionApiError: it was refused, or no answer came.
     """
+    from google.auth.exceptions import GoogleAuthError
+    from googleapiclient.errors import Error, HttpError
+    from httplib2 import HttpLib2Error
+
     retries = GET_RETRIES if request.method == "GET" and not connection.local else 0
     try:
         answer: Json = request.execute(num_retries=retries)
@@ -105,7 +107,7 @@ def execute(connection: Connection, request: Any, resource: str) -> Json:
     except GoogleAuthError as error:
         msg = f"Google Cloud does not take the credentials: {_first_line(error)}. {LOGIN}"
         raise PredictionApiError(msg, 401) from None
-    except (OSError, httplib2.HttpLib2Error, Error) as error:
+    except (OSError, HttpLib2Error, Error) as error:
         remedy = "Run: invoke local.start" if connection.local else "Check the network, then run it again"
         msg = f"No answer from {connection.endpoint} about {resource}: {_first_line(error)}. {remedy}"
         raise PredictionApiError(msg) from None
@@ -136,6 +138,10 @@ def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str
 
 @lru_cache(maxsize=64)
 def _client(connection: Connection, _thread: int) -> Any:
+    import google_auth_httplib2
+    import httplib2
+    from googleapiclient.discovery import build
+
     # A proxy of the environment must not be asked for an address on this machine
     proxy = {"proxy_info": None} if connection.local else {}
     http = google_auth_httplib2.AuthorizedHttp(
@@ -145,7 +151,7 @@ def _client(connection: Connection, _thread: int) -> Any:
     return build("aiplatform", "v1", static_discovery=True, cache_discovery=False, http=http, client_options=options)
 
 
-def _body(error: HttpError) -> Json:
+def _body(error: Any) -> Json:
     try:
         found = json.loads(error.content)["error"]
         return found if isinstance(found, dict) else {"message": str(found)}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import httplib2  # type: ignore[import-untyped]
+import httplib2
 from googleapiclient.discovery_cache import DISCOVERY_DOC_DIR
 
 SYSTEM_PARAMETERS = {"alt"}

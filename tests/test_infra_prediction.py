@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httplib2  # type: ignore[import-untyped]
+import httplib2
 import pytest
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError

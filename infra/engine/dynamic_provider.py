@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # grpcio publishes no types
+import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from infra.engine.dynamic_server import DynamicServer

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # grpcio publishes no types
+import grpc
 from pulumi.runtime.proto import alias_pb2, callback_pb2, callback_pb2_grpc, resource_pb2
 
 from infra.engine.errors import StepError
