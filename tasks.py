@@ -7,7 +7,7 @@ import json as jsonlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -34,32 +34,55 @@ WRAPPERS = ("functional", "decorator")
 STACK = {"stack": "the stack: infra/stacks/Pulumi.STACK.yaml (default: local)"}
 JSON = {"json": "end stdout with one JSON object; all else goes to stderr"}
 ENGINE = {"engine": "embedded (local stacks' default) or pulumi (the CLI on PATH; Google Cloud's)"}
-DEPLOY = {**STACK, **ENGINE, **JSON, "refresh": "read the real state of every resource first"}
+DEPLOY = {
+    **STACK,
+    **ENGINE,
+    **JSON,
+    "target": "only the resource of this URN and what it needs (repeat for more)",
+    "refresh": "read the real state of every resource first",
+    "expect_no_changes": "fail where anything would change",
+}
 WRAPPER = {"wrapper": "functional or decorator (default: decorator)"}
 AGAIN = "What was deployed is saved. Run the same command again to go on"
 
 Facts = dict[str, Any]
 
 
-def step(interrupted: str, **help_texts: str) -> Callable[[Callable[..., Any]], Any]:
+def step(interrupted: str, *, iterable: Sequence[str] = (), **help_texts: str) -> Callable[[Callable[..., Any]], Any]:
     """Make a task whose mistakes end in one line, and Ctrl-C in how to go on."""
     guard = one_line_errors(InfraError, UserError, interrupted=interrupted)
-    return lambda body: task(help=help_texts)(guard(body))
+    return lambda body: task(help=help_texts, iterable=list(iterable))(guard(body))
 
 
 # The stack ------------------------------------------------------------------------------------------------------------
 
 
-@step(AGAIN, **DEPLOY)
-def up(_: Context, stack: str = "local", engine: str = "", refresh: bool = False, json: bool = False) -> Facts:
+@step(AGAIN, iterable=("target",), **DEPLOY)
+def up(
+    _: Context,
+    stack: str = "local",
+    engine: str = "",
+    target: Sequence[str] = (),
+    refresh: bool = False,
+    expect_no_changes: bool = False,
+    json: bool = False,
+) -> Facts:
     """Program -> APIs, bucket, accounts, notebook; models, versions and endpoints once a model is uploaded."""
-    return deployment.run(stack, "up", engine, json, *["--refresh"] * refresh)
+    return deployment.run(stack, "up", engine, json, *deployment.flags(target, refresh, expect_no_changes))
 
 
-@step(AGAIN, **DEPLOY)
-def preview(_: Context, stack: str = "local", engine: str = "", refresh: bool = False, json: bool = False) -> Facts:
+@step(AGAIN, iterable=("target",), **DEPLOY)
+def preview(
+    _: Context,
+    stack: str = "local",
+    engine: str = "",
+    target: Sequence[str] = (),
+    refresh: bool = False,
+    expect_no_changes: bool = False,
+    json: bool = False,
+) -> Facts:
     """Show what `up` would change, and change nothing."""
-    return deployment.run(stack, "preview", engine, json, *["--refresh"] * refresh)
+    return deployment.run(stack, "preview", engine, json, *deployment.flags(target, refresh, expect_no_changes))
 
 
 @step(AGAIN, preview_only="report drift, leave the state as it is", **STACK, **ENGINE, **JSON)
@@ -78,6 +101,17 @@ def destroy(_: Context, stack: str = "local", engine: str = "", yes: bool = Fals
     facts = deployment.run(stack, "destroy", engine, json)
     if remove_setting(target, "models"):
         say("The uploaded models went with the bucket: the stack names none now. Next time: up, upload, up")
+    return facts
+
+
+@step("Run the same command again", **STACK, **JSON, engine="the engine that takes the stack over")
+def hand_over(_: Context, engine: str, stack: str = "local", json: bool = False) -> Facts:
+    """Give a local stack that one engine made to the other: its state moves, nothing is deployed anew."""
+    from infra.handover import hand_over
+
+    facts = hand_over(read_stack(stack), engine)
+    answer(json, facts, f"Stack {stack!r}: {facts['resources']} resources, {facts['from']} -> {facts['engine']} engine")
+    hint(f"Next: invoke preview --stack {stack} --engine {engine}")
     return facts
 
 
@@ -389,6 +423,7 @@ namespace = Collection(
     preview,
     refresh,
     destroy,
+    hand_over,
     outputs,
     train,
     export,
