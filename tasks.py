@@ -167,8 +167,11 @@ def export(_: Context, key_type: str = "int64", force: bool = False, json: bool 
 def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
     """build/saved_model/ -> gs://BUCKET/models/WRAPPER/DIGEST/, and the stack setting that names them."""
     from model.saved_models import digest
+    from model.signature import read_signature
 
     target = read_stack(stack)
+    for wrapper in WRAPPERS:
+        read_signature(SAVED_MODELS / wrapper)  # what cannot be read is not worth uploading
     digests = {wrapper: digest(SAVED_MODELS / wrapper) for wrapper in WRAPPERS}
     found = deployment.outputs(target)
     models = {wrapper: upload_model(found, wrapper, sha256) for wrapper, sha256 in digests.items()}

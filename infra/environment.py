@@ -35,7 +35,8 @@ def create_bucket(
         lifecycle_rules=_lifecycle_rules(settings),
         labels=labels,
         force_destroy=settings.force_destroy,
-        opts=pulumi.ResourceOptions(depends_on=depends_on),
+        # The provider would delete a named bucket first; this way a new name that is taken costs nothing
+        opts=pulumi.ResourceOptions(depends_on=depends_on, delete_before_replace=False),
     )
 
 

@@ -118,7 +118,8 @@ def refusal(connection: Connection, status: int, body: Mapping[str, Any], resour
     """Turn Google's error (envelope's `error`, or an operation's) into one line with its remedy."""
     message = " ".join(str(body.get("message", "no reason given")).split()).rstrip(".")
     what = f"Vertex AI refuses {resource} ({status})"
-    return PredictionApiError(f"{what}: {message}. {_remedy(connection, status, body)}", status)
+    remedy = "" if "Run: " in message else f" {_remedy(connection, status, body)}"
+    return PredictionApiError(f"{what}: {message}.{remedy}", status)
 
 
 def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str:
@@ -126,6 +127,8 @@ def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str
     reasons = {detail.get("reason") for detail in body.get("details", ()) if isinstance(detail, Mapping)}
     if status == 403 and ("SERVICE_DISABLED" in reasons or "has not been used" in str(body.get("message"))):
         return f"Run: gcloud services enable aiplatform.googleapis.com --project {project}"
+    if status == 400 and str(body.get("message", "")).startswith("Model directory"):
+        return "Run: invoke upload, then: invoke up"
     return {
         400: "Correct what it names, then run it again",
         401: LOGIN,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.errors import UserError
+
 DTYPES = {  # tensorflow/core/framework/types.proto
     1: "float32",
     2: "float64",
@@ -24,7 +26,7 @@ SERVE_TAG = b"serve"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
 
-class UnusableModelError(Exception):
+class UnusableModelError(UserError):
     """A model that cannot be served, as one line for its user."""
 
 

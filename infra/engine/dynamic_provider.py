@@ -1,5 +1,6 @@
 """Dynamic resources: the SDK's own server runs the program's provider classes, this is its client."""
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -126,4 +127,5 @@ def _reason(error: grpc.RpcError) -> str:
     frames = [number for number, line in enumerate(lines) if line.startswith("  ")]
     raised = " ".join(line.strip() for line in lines[frames[-1] + 1 if frames else 0 :]) or str(error.code())
     kind, _, message = raised.partition(": ")
-    return message if message and kind in ("Exception", "RuntimeError", "ValueError") else raised
+    said_enough = kind in ("Exception", "RuntimeError", "ValueError") or re.fullmatch(r"\w+(\.\w+)+", kind)
+    return message if message and said_enough else raised  # a class of the program's own is no news to its user
