@@ -15,7 +15,7 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, deployment, local_tasks
+from infra import batch_runs, deployment, local_tasks, stack_tasks
 from infra.errors import InfraError
 from infra.reporting import answer, confirm, fraction_bar, hint, job_counter, one_line_errors, say, table
 from infra.stacks import read_stack, remove_setting, write_setting
@@ -439,4 +439,5 @@ namespace = Collection(
     check,
     test,
     local,
+    Collection.from_module(stack_tasks, name="stack"),
 )

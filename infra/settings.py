@@ -8,51 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import InfraError
-from infra.values import Reader, UploadedModel, boolean, choices, labels, matching, uploaded_models, whole
+from infra.setting_table import NAMESPACE, OWN, OWN_LABELS, SETTINGS
+from infra.values import UploadedModel
 
-NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
-WRAPPERS = ("functional", "decorator")
-OWN_LABELS = ("app", "stack")  # set by the program on everything that takes labels
+__all__ = ["NAMESPACE", "OWN_LABELS"]  # the table's: who reads settings needs this module alone
+
 LOCAL_TOKEN = "local"  # noqa: S105  # what the local cloud takes as a bearer token: no secret
 GOOGLE_STORAGE = "https://storage.googleapis.com"
 
-MACHINE_TYPE = matching(r"[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9]", "a machine type such as n1-standard-2")
-GOOGLE_READERS: dict[str, Reader] = {
-    "gcp:project": matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project id: 6 to 30 lower-case letters, digits, -"),
-    "gcp:region": matching(r"[a-z]+-[a-z]+\d{1,2}", "a region such as us-central1"),
-    "gcp:zone": matching(r"[a-z]+-[a-z]+\d{1,2}-[a-z]", "a zone such as us-central1-b"),
-}
-READERS: dict[str, Reader] = {
-    "bucket": matching(r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, _ and -"),
-    "predictionsTtlDays": whole(1, 3650),
-    "softDeleteDays": whole(7, 90, also=(0,)),
-    "forceDestroy": boolean,
-    "labels": labels(OWN_LABELS),
-    "notebook": boolean,
-    "notebookMachineType": MACHINE_TYPE,
-    "notebookIdleMinutes": whole(10, 1440),
-    "machineType": MACHINE_TYPE,
-    "endpoints": choices(WRAPPERS),
-    "models": uploaded_models(WRAPPERS),
-    "servingImage": matching(
-        r"[a-z0-9][^\s]*/[^\s]+", "an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME"
-    ),
-}
-EXAMPLES = {
-    "gcp:project": "my-project",
-    "gcp:region": "us-central1",
-    "gcp:zone": "us-central1-b",
-    "bucket": "my-project-batch-prediction",
-    "predictionsTtlDays": "30",
-    "softDeleteDays": "7",
-    "forceDestroy": "false",
-    "labels": """'{"team": "pricing"}'""",
-    "notebook": "false",
-    "notebookMachineType": "e2-standard-4",
-    "notebookIdleMinutes": "180",
-    "machineType": "n1-standard-2",
-    "endpoints": """'["decorator"]'""",
-}
+READERS = {setting.name: setting.read for setting in OWN}
 # What the gcp provider reaches its APIs by. `iam…` and `cloudResourceManager…` still exist and do nothing.
 LOCAL_ENDPOINTS = {
     "storage": "storage/v1/",
@@ -104,29 +68,29 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
     """
     _refuse_unknown(config, stack)
     project, region = _value(config, "gcp:project", stack), _value(config, "gcp:region", stack)
-    zone = _value(config, "gcp:zone", stack, f"{region}-b")
+    zone = _value(config, "gcp:zone", stack, SETTINGS["gcp:zone"].default_for(project, region))
     if not zone.startswith(f"{region}-"):
         raise _wrong("gcp:zone", zone, f"a zone of gcp:region {region!r}", stack, f"{region}-b")
 
-    def setting(key: str, default: Any) -> Any:
-        return _value(config, f"{NAMESPACE}:{key}", stack, default)
+    def setting(key: str) -> Any:
+        return _value(config, f"{NAMESPACE}:{key}", stack, SETTINGS[key].default_for(project, region))
 
     return Settings(
         project=project,
         region=region,
         zone=zone,
-        bucket=setting("bucket", f"{project}-batch-prediction"),
-        predictions_ttl_days=setting("predictionsTtlDays", 30),
-        soft_delete_days=setting("softDeleteDays", 7),
-        force_destroy=setting("forceDestroy", False),
-        labels=setting("labels", {}),
-        notebook=setting("notebook", False),
-        notebook_machine_type=setting("notebookMachineType", "e2-standard-4"),
-        notebook_idle_minutes=setting("notebookIdleMinutes", 180),
-        machine_type=setting("machineType", "n1-standard-2"),
-        endpoints=setting("endpoints", []),
-        models=setting("models", {}),
-        serving_image=setting("servingImage", f"{region}-docker.pkg.dev/{project}/serving/{NAMESPACE}:latest"),
+        bucket=setting("bucket"),
+        predictions_ttl_days=setting("predictionsTtlDays"),
+        soft_delete_days=setting("softDeleteDays"),
+        force_destroy=setting("forceDestroy"),
+        labels=setting("labels"),
+        notebook=setting("notebook"),
+        notebook_machine_type=setting("notebookMachineType"),
+        notebook_idle_minutes=setting("notebookIdleMinutes"),
+        machine_type=setting("machineType"),
+        endpoints=setting("endpoints"),
+        models=setting("models"),
+        serving_image=setting("servingImage"),
         api_endpoint=vertex_endpoint(config, region),
         storage_endpoint=_storage_endpoint(config),
     )
@@ -188,9 +152,9 @@ def _value(config: Mapping[str, Any], key: str, stack: str, default: Any = None)
     name = key.removeprefix(f"{NAMESPACE}:")
     raw = config.get(key, default)
     try:
-        return (GOOGLE_READERS.get(name) or READERS[name])(raw)
+        return SETTINGS[name].read(raw)
     except ValueError as error:
-        raise _wrong(key, raw, str(error), stack, EXAMPLES.get(name, "")) from None
+        raise _wrong(key, raw, str(error), stack, SETTINGS[name].example) from None
 
 
 def _wrong(key: str, raw: Any, wanted: str, stack: str, example: str) -> SettingError:
@@ -198,7 +162,7 @@ def _wrong(key: str, raw: Any, wanted: str, stack: str, example: str) -> Setting
     if key.endswith(":models"):
         remedy = f"Run: pulumi config rm {key}{_flag(stack)}, then: invoke upload"
     else:
-        remedy = f"Run: pulumi config set {key} {example or 'VALUE'}{_flag(stack)}"
+        remedy = f"Run: pulumi config set {key} {example}{_flag(stack)}"
     return SettingError(f"{_file(stack)}{key} {problem}; wanted: {wanted}. {remedy}")
 
 

@@ -1,6 +1,7 @@
 """The stack files under infra/stacks: what a stack is configured to be, local or on Google Cloud."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -44,8 +45,8 @@ class Stack:
 
 def stack_path(name: str) -> Path:
     """Return where the stack's file is, or would be."""
-    if not name or not all(letter.isalnum() or letter in "-_." for letter in name):
-        msg = f"Stack name {name!r} may hold letters, digits, '-', '_' and '.' only. Try: --stack local"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+        msg = f"Stack name {name!r} may hold 1 to 100 letters, digits, '-', '_' and '.' only. Try: --stack local"
         raise StackError(msg)
     return FOLDER / f"Pulumi.{name}.yaml"
 

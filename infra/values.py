@@ -3,9 +3,10 @@
 Every reader takes the raw value and returns the checked one, or raises ValueError with what it wanted.
 """
 
+import difflib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,19 @@ def matching(pattern: str, wanted: str) -> Reader:
     def read(raw: Any) -> str:
         if not isinstance(raw, str) or not compiled.fullmatch(raw):
             raise ValueError(wanted)
+        return raw
+
+    return read
+
+
+def one_of(known: Collection[str], wanted: str, example: str) -> Reader:
+    """Make a reader of one of many names; the near ones are named where it is none of them."""
+
+    def read(raw: Any) -> str:
+        if not isinstance(raw, str) or raw not in known:
+            near = difflib.get_close_matches(str(raw), sorted(known), 3) or [example]
+            hint = f"{wanted} such as {', '.join(near)}"
+            raise ValueError(hint)
         return raw
 
     return read

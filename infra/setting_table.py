@@ -1,0 +1,102 @@
+"""Every setting of a stack, once: what it means, what it may be, what it is where the stack file says nothing."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.regions import AS_OF, REGIONS
+from infra.values import Reader, boolean, choices, labels, matching, one_of, uploaded_models, whole
+
+NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
+WRAPPERS = ("functional", "decorator")
+OWN_LABELS = ("app", "stack")  # set by the program on everything that takes labels
+EXAMPLE = {"project": "my-project", "region": "us-central1"}
+
+PROJECT = matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project id: 6 to 30 lower-case letters, digits, -")
+REGION = one_of(REGIONS, f"a region of Vertex AI, Cloud Storage and Compute Engine (list of {AS_OF})", "us-central1")
+ZONE = matching(r"[a-z]+-[a-z]+\d{1,2}-[a-z]", "a zone such as us-central1-b")
+BUCKET = matching(r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, _ and -")
+MACHINE_TYPE = matching(r"[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9]", "a machine type such as n1-standard-2")
+IMAGE = matching(r"[a-z0-9][^\s]*/[^\s]+", "an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; its key with the namespace, texts of its default with {project} and {region} to fill in."""
+
+    key: str
+    meaning: str
+    read: Reader
+    default: Any = None  # None: there is none, the stack file must say
+    like: Any = None  # an example, where the default is none
+
+    @property
+    def name(self) -> str:
+        """The key as refusals and the program's own table have it: our namespace left out."""
+        return self.key.removeprefix(f"{NAMESPACE}:")
+
+    @property
+    def wanted(self) -> str:
+        """What the reader takes, in its own words."""
+        try:
+            self.read(object())
+        except ValueError as error:
+            return str(error)
+        raise AssertionError(self.key)  # a reader that takes anything checks nothing
+
+    @property
+    def example(self) -> str:
+        """A value as `pulumi config set` takes it on a command line."""
+        value = self.default_for(**EXAMPLE) if self.like is None else self.like
+        text = value if isinstance(value, str) else json.dumps(value)
+        return shlex.quote(text)
+
+    def default_for(self, project: str, region: str) -> Any:
+        """Return the default in a project and region."""
+        if isinstance(self.default, str):
+            return self.default.format(project=project, region=region)
+        return self.default
+
+
+def _own(name: str, meaning: str, read: Reader, default: Any, like: Any = None) -> Setting:
+    return Setting(f"{NAMESPACE}:{name}", meaning, read, default, like)
+
+
+GOOGLE = (
+    Setting("gcp:project", "The Google Cloud project that everything is in.", PROJECT, like="my-project"),
+    Setting("gcp:region", "Where bucket, models, jobs and endpoints are.", REGION, like="us-central1"),
+    Setting("gcp:zone", "Where the notebook is: a zone of the region.", ZONE, "{region}-b"),
+)
+OWN = (
+    _own("bucket", "The bucket's name, unique in all of Google Cloud.", BUCKET, "{project}-batch-prediction"),
+    _own("predictionsTtlDays", "Days until predictions are deleted from the bucket.", whole(1, 3650), 30),
+    _own(
+        "softDeleteDays",
+        "Days in which a deleted object can be restored (and is paid for); 0: none.",
+        whole(7, 90, also=(0,)),
+        7,
+    ),
+    _own("forceDestroy", "Whether destroy deletes a bucket that still holds objects.", boolean, False),
+    _own("labels", "Labels on everything that takes them.", labels(OWN_LABELS), {}, {"team": "pricing"}),
+    _own("notebook", "Whether there is a workbench instance.", boolean, False),
+    _own("notebookMachineType", "The notebook's machine.", MACHINE_TYPE, "e2-standard-4"),
+    _own("notebookIdleMinutes", "Minutes without use after which the notebook stops.", whole(10, 1440), 180),
+    _own("machineType", "The machine of batch jobs and endpoints.", MACHINE_TYPE, "n1-standard-2"),
+    _own(
+        "endpoints",
+        "Wrappers that are served online, each by one machine that always runs; invoke deploy writes it.",
+        choices(WRAPPERS),
+        [],
+        ["decorator"],
+    ),
+    _own("models", "The uploaded models; invoke upload writes it.", uploaded_models(WRAPPERS), {}),
+    _own(
+        "servingImage",
+        "The container that serves the models, from Artifact Registry.",
+        IMAGE,
+        f"{{region}}-docker.pkg.dev/{{project}}/serving/{NAMESPACE}:latest",
+    ),
+)
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in (*GOOGLE, *OWN)}
