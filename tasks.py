@@ -15,7 +15,8 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, deployment, local_tasks, stack_tasks
+from infra import batch_runs, check_tasks, deployment, local_tasks, stack_tasks
+from infra.costs import cost_line
 from infra.errors import InfraError
 from infra.reporting import answer, confirm, fraction_bar, hint, job_counter, one_line_errors, say, table
 from infra.stacks import read_stack, remove_setting, write_setting
@@ -81,8 +82,10 @@ def preview(
     expect_no_changes: bool = False,
     json: bool = False,
 ) -> Facts:
-    """Show what `up` would change, and change nothing."""
-    return deployment.run(stack, "preview", engine, json, *deployment.flags(target, refresh, expect_no_changes))
+    """Show what `up` would change and what the stack would cost, and change nothing."""
+    flags = deployment.flags(target, refresh, expect_no_changes)
+    say(cost_line(read_stack(stack)))
+    return deployment.run(stack, "preview", engine, json, *flags)
 
 
 @step(AGAIN, preview_only="report drift, leave the state as it is", **STACK, **ENGINE, **JSON)
@@ -438,6 +441,7 @@ namespace = Collection(
     demo,
     check,
     test,
+    check_tasks.costs,
     local,
     Collection.from_module(stack_tasks, name="stack"),
 )
