@@ -442,6 +442,7 @@ namespace = Collection(
     check,
     test,
     check_tasks.costs,
+    check_tasks.policy,
     local,
     Collection.from_module(stack_tasks, name="stack"),
 )

@@ -1,11 +1,16 @@
-"""The tasks that look before anything is spent: what a stack costs."""
+"""The tasks that look before anything is done: what a stack costs, and whether it breaks a rule."""
 
+from dataclasses import asdict
 from typing import Any
 
-from invoke import Context, task
+from invoke import Context, Exit, task
 
 from infra import costs as estimates
+from infra import deployment, policies
+from infra.engines import choose_engine, made_by
 from infra.errors import InfraError
+from infra.local_cloud import require
+from infra.policy.rules import RULES
 from infra.reporting import answer, one_line_errors, table
 from infra.settings import from_config
 from infra.stacks import read_stack
@@ -60,6 +65,27 @@ def costs(  # noqa: PLR0913  # each assumption is an option
         ["", "This stack is local: it costs nothing. On Google Cloud it would cost that"] if found.local_url else [""]
     )
     answer(json, facts, *free, *(f"* {each}" for each in estimate.assumptions))
+    return facts
+
+
+@task(help={**STACK, **JSON})
+@guarded
+def policy(_: Context, stack: str = "local", json: bool = False) -> dict[str, Any]:
+    """Hold what a stack has and is about to have against the rules of infra/policy; exits 1 where one is broken."""
+    found = read_stack(stack)
+    require(found)
+    plan = deployment.planned(found, choose_engine(found, made_by(found) or ""))
+    broken = [asdict(each) for each in policies.judge(found, plan)]
+    facts = {
+        "stack": stack,
+        "resources": len(plan.resources),
+        "rules": [rule.name for rule in RULES],
+        "broken": broken,
+    }
+    said = f"{len(plan.resources)} resources, {len(RULES)} rules: {len(broken) or 'none'} broken"
+    answer(json, facts, *(f"{each['resource']} ({each['type']}) breaks {each['problem']}" for each in broken), said)
+    if broken:
+        raise Exit(code=1)
     return facts
 
 

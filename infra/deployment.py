@@ -10,7 +10,8 @@ from invoke import Exit
 
 from infra.engines import Engine, choose_engine, command_of, environment_of, made_by, resources_in, state_file
 from infra.local_cloud import require
-from infra.reporting import answer
+from infra.policies import PACK, Planned, enforce, plan_of
+from infra.reporting import answer, say
 from infra.stacks import ROOT, Stack, StackError, read_stack
 
 Verb = Literal["up", "preview", "refresh", "destroy"]
@@ -26,7 +27,7 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
     stack = read_stack(name)
     engine = choose_engine(stack, asked)
     require(stack)
-    arguments = [verb, *_unattended(engine, verb, flags), *flags]
+    arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
     facts: dict[str, Any] = {"stack": name, "engine": engine}
     if as_json and (engine == "embedded" or verb == "preview"):
         facts |= _json_of(run_engine(stack, engine, [*arguments, "--json"], subprocess.PIPE))
@@ -97,10 +98,30 @@ def _unattended(engine: Engine, verb: Verb, flags: Sequence[str]) -> list[str]:
     return ["--yes", "--skip-preview", *(["--non-interactive"] if engine == "pulumi" else [])]
 
 
+def _policies(stack: Stack, engine: Engine, verb: Verb, flags: Sequence[str]) -> list[str]:
+    """Hold what is planned against the rules: the embedded engine does it as it goes, for the CLI its plan is read."""
+    if engine == "embedded":
+        return ["--policy-pack", str(PACK)] if verb in {"up", "preview"} else []
+    if verb == "up":
+        say("policies: the CLI's preview, held against infra/policy")
+        enforce(stack, planned(stack, engine, flags))
+    return []
+
+
+def planned(stack: Stack, engine: Engine, flags: Sequence[str] = ()) -> Planned:
+    """Ask an engine what a stack will hold after the next up; nothing is changed."""
+    preview = _json_of(run_engine(stack, engine, ["preview", "--json", *flags], subprocess.PIPE))
+    return plan_of(preview, state_of(stack, engine))
+
+
+def state_of(stack: Stack, engine: Engine) -> list[Any]:
+    """Return the resources in a stack's state, providers and the stack itself included."""
+    if engine == "embedded":
+        return resources_in(state_file(stack))
+    exported = run_engine(stack, engine, ["stack", "export"], subprocess.PIPE)
+    return list(json.loads(exported)["deployment"].get("resources") or [])
+
+
 def resources(name: str, engine: Engine) -> int:
     """Count the resources in a stack's state, providers and the stack itself included."""
-    stack = read_stack(name)
-    if engine == "embedded":
-        return len(resources_in(state_file(stack)))
-    exported = run_engine(stack, engine, ["stack", "export"], subprocess.PIPE)
-    return len(json.loads(exported)["deployment"].get("resources") or [])
+    return len(state_of(read_stack(name), engine))

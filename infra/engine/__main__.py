@@ -55,6 +55,9 @@ def _add_deploying(command: argparse.ArgumentParser, name: str) -> None:
         add("-y", "--yes", action="store_true", help="ask nothing")
         add("-f", "--skip-preview", action="store_true", help="ask nothing, show no preview first")
     if name in ("up", "preview"):
+        add(
+            "--policy-pack", action="append", default=[], metavar="DIR", help="refuse what its rules refuse; repeatable"
+        )
         add("-r", "--refresh", action="store_true", help="refresh the state first")
     if name in ("refresh", "destroy"):
         add("--preview-only", action="store_true", help="only show what would happen")
@@ -79,6 +82,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         show_secrets=given.get("show_secrets", False),
         targets=tuple(given.get("target", ())),
         target_dependents=given.get("target_dependents", False),
+        policy_packs=tuple(str(Path(pack).resolve()) for pack in given.get("policy_pack", ())),
         file=str(Path(given["file"]).resolve()) if given.get("file") else "",
         name=given.get("name", ""),
         parallel=max(1, given.get("parallel", PARALLEL)),

@@ -11,6 +11,7 @@ from infra.engine import urn as names
 from infra.engine.errors import StepError, StoppedError
 from infra.engine.goal import Alias, Goal, Outcome
 from infra.engine.ledger import Ledger
+from infra.engine.policies import Judge
 from infra.engine.providers import Properties
 from infra.engine.registry import Registry
 from infra.engine.state import ResourceState
@@ -55,6 +56,7 @@ class Deployment:
         self.tally = Tally()
         self.stopping = threading.Event()
         self.default_inputs = default_inputs or (lambda _package, _version: {})
+        self.judge: Judge = lambda _type, _inputs: None  # refuses what breaks a policy
         self.lock = threading.RLock()
         self.providers_lock = threading.RLock()  # held while a default provider is registered
         self.condemned: set[str] = set()  # deleted ahead of the replacement of what they depend on

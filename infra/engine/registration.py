@@ -40,6 +40,7 @@ def _register(deployment: Deployment, goal: Goal, urn: str) -> Outcome:
     missing = deployment.blockers(goal, reference)
     if missing or (has_unknown(goal.inputs) and not deployment.options.preview):
         return _without(deployment, urn, missing)
+    deployment.judge(goal.type, goal.inputs)
     if names.is_provider(urn) and goal.version:
         goal = replace(goal, inputs={"version": goal.version, **goal.inputs})
     parent = deployment.ledger.new(goal.parent) if goal.parent else None

@@ -15,6 +15,7 @@ from infra.engine.dynamic_server import DynamicServer
 from infra.engine.errors import StepError
 from infra.engine.host import Program
 from infra.engine.ledger import Ledger
+from infra.engine.policies import judge_of
 from infra.engine.refreshing import refresh_all
 from infra.engine.registry import Registry
 from infra.engine.session import Session, default_inputs, factories
@@ -101,6 +102,7 @@ def _deploy(session: Session, snapshot: Snapshot, events: Events, preview: bool,
         frozen=request.expect_no_changes and not preview,
     )
     deployment = Deployment(options, ledger, registry, events, default_inputs(session.config))
+    deployment.judge = judge_of(request.policy_packs, session.config.values)
     try:
         with interruptible(deployment):
             work(deployment)

@@ -41,6 +41,7 @@ class Request:
     show_secrets: bool = False
     targets: tuple[str, ...] = ()
     target_dependents: bool = False
+    policy_packs: tuple[str, ...] = ()
     file: str = ""
     name: str = ""
     parallel: int = PARALLEL

@@ -1,0 +1,1 @@
+"""Rules over what a stack is about to hold, for both engines."""
