@@ -443,6 +443,7 @@ namespace = Collection(
     test,
     check_tasks.costs,
     check_tasks.policy,
+    check_tasks.doctor,
     local,
     Collection.from_module(stack_tasks, name="stack"),
 )

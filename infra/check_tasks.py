@@ -1,4 +1,4 @@
-"""The tasks that look before anything is done: what a stack costs, and whether it breaks a rule."""
+"""The tasks that look before anything is done: what a stack costs, lacks, leaves, and whether it breaks a rule."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,8 +7,10 @@ from invoke import Context, Exit, task
 
 from infra import costs as estimates
 from infra import deployment, policies
+from infra.doctor import examine
 from infra.engines import choose_engine, made_by
 from infra.errors import InfraError
+from infra.leftovers import find
 from infra.local_cloud import require
 from infra.policy.rules import RULES
 from infra.reporting import answer, one_line_errors, table
@@ -87,6 +89,36 @@ def policy(_: Context, stack: str = "local", json: bool = False) -> dict[str, An
     if broken:
         raise Exit(code=1)
     return facts
+
+
+@task(help={**STACK, "leftovers": "list the resources of this project that no stack of this clone knows", **JSON})
+@guarded
+def doctor(_: Context, stack: str = "local", leftovers: bool = False, json: bool = False) -> dict[str, Any]:
+    """Look at all that a deployment needs: each line is ok, or names the command that mends it; exits 1 then."""
+    if leftovers:
+        return _leftovers(stack, json)
+    found = []
+    for finding in examine(stack):
+        found.append(asdict(finding))
+        remedy = "" if finding.ok else f". {finding.remedy}"
+        mark = "ok     " if finding.ok else "not ok "
+        answer(False, {}, f"{mark}{finding.check}: {finding.detail}{remedy}") if not json else None
+    facts = {"stack": stack, "ok": all(each["ok"] for each in found), "findings": found}
+    answer(json, facts)
+    if not facts["ok"]:
+        raise Exit(code=1)
+    return facts
+
+
+def _leftovers(stack: str, json: bool) -> dict[str, Any]:
+    found = read_stack(stack)
+    require(found)
+    rows = [asdict(each) for each in find(found)]
+    where = f"{found.config.get('gcp:project')}, {found.config.get('gcp:region')}"
+    lines = [f"{row['type']} {row['name']} of stack {row['stack'] or 'unknown'!r}" for row in rows]
+    said = f"{len(rows) or 'no'} resources of this project in {where} that no stack of this clone knows"
+    answer(json, {"stack": stack, "leftovers": rows}, *lines, said)
+    return {"stack": stack, "leftovers": rows}
 
 
 def _show(title: str, lines: Any, total: float) -> None:

@@ -20,6 +20,8 @@ CALL_LIMIT = 120  # seconds; Vertex AI itself gives up on a prediction after 60
 GET_RETRIES = 4  # googleapiclient waits 1, 2, 4, 8 s (with jitter) between them; only for 429, 5xx and lost connections
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "Run: gcloud auth application-default login"
+TITLES = {"aiplatform": "Vertex AI", "storage": "Cloud Storage"}
+ROLES = {"aiplatform": "aiplatform.user", "storage": "storage.admin"}  # that Google has for whoever was refused
 # google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer
 HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 16: 401}
 
@@ -32,6 +34,8 @@ class Connection:
     region: str
     endpoint: str  # what the API's paths (v1/projects/…) are appended to
     token: str | None = None
+    api: str = "aiplatform"  # google_apis.py has the others
+    version: str = "v1"
 
     @property
     def parent(self) -> str:
@@ -85,7 +89,7 @@ def default_credentials(token: str | None) -> Any:
 
 
 def client(connection: Connection) -> Any:
-    """Return the aiplatform v1 client of this thread: httplib2's connections are not shared between threads."""
+    """Return the API's client of this thread: httplib2's connections are not shared between threads."""
     return _client(connection, threading.get_ident())
 
 
@@ -117,7 +121,7 @@ def execute(connection: Connection, request: Any, resource: str) -> Json:
 def refusal(connection: Connection, status: int, body: Mapping[str, Any], resource: str) -> PredictionApiError:
     """Turn Google's error (envelope's `error`, or an operation's) into one line with its remedy."""
     message = " ".join(str(body.get("message", "no reason given")).split()).rstrip(".")
-    what = f"Vertex AI refuses {resource} ({status})"
+    what = f"{TITLES.get(connection.api, connection.api)} refuses {resource} ({status})"
     remedy = "" if "Run: " in message else f" {_remedy(connection, status, body)}"
     return PredictionApiError(f"{what}: {message}.{remedy}", status)
 
@@ -126,13 +130,14 @@ def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str
     project = connection.project
     reasons = {detail.get("reason") for detail in body.get("details", ()) if isinstance(detail, Mapping)}
     if status == 403 and ("SERVICE_DISABLED" in reasons or "has not been used" in str(body.get("message"))):
-        return f"Run: gcloud services enable aiplatform.googleapis.com --project {project}"
+        return f"Run: gcloud services enable {connection.api}.googleapis.com --project {project}"
     if status == 400 and str(body.get("message", "")).startswith("Model directory"):
         return "Run: invoke upload, then: invoke up"
+    role = ROLES.get(connection.api, "viewer")
     return {
         400: "Correct what it names, then run it again",
         401: LOGIN,
-        403: f"Ask an owner of {project!r} for roles/aiplatform.user, or run: gcloud projects get-iam-policy {project}",
+        403: f"Ask an owner of {project!r} for roles/{role}, or run: gcloud projects get-iam-policy {project}",
         404: "Run: invoke up",
         409: "Run: invoke refresh, then: invoke up",
         429: f"Ask for quota: https://console.cloud.google.com/iam-admin/quotas?project={project}, or try again later",
@@ -151,7 +156,8 @@ def _client(connection: Connection, _thread: int) -> Any:
         default_credentials(connection.token), http=httplib2.Http(timeout=CALL_LIMIT, **proxy)
     )
     options = {"api_endpoint": connection.endpoint}
-    return build("aiplatform", "v1", static_discovery=True, cache_discovery=False, http=http, client_options=options)
+    api, version = connection.api, connection.version
+    return build(api, version, static_discovery=True, cache_discovery=False, http=http, client_options=options)
 
 
 def _body(error: Any) -> Json:

@@ -38,8 +38,11 @@ def document(name: str) -> dict[str, Any]:
 def check_request(name: str, method: str, uri: str, body: dict[str, Any]) -> str:
     """Return the id of the method that a request calls; assert that path, parameters and body are as documented."""
     parts = urlsplit(uri)
-    path = unquote(parts.path).partition("/v1/")[2]
-    fitting = [found for found in methods(document(name)) if fits(found, method, f"v1/{path}")]
+    version = document(name)["version"]
+    path = unquote(parts.path).partition(f"/{version}/")[2]
+    # the first generation's documents (storage) have the version before their paths, not in them
+    paths = (path, f"{version}/{path}")
+    fitting = [found for found in methods(document(name)) if any(fits(found, method, each) for each in paths)]
     assert fitting, f"no method for {method} {path}"
     found = max(fitting, key=lambda found: len(found["path"]))  # `{+name}` alone also takes NAME:deleteVersion
     unknown = {key for key, _ in parse_qsl(parts.query)} - set(found["parameters"]) - SYSTEM_PARAMETERS
@@ -61,7 +64,7 @@ def methods(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def fits(method: dict[str, Any], verb: str, path: str) -> bool:
     """Say whether a method has this verb and, with the patterns of its parameters, this path."""
     pattern = re.sub(
-        r"\\{\\\+(\w+)\\}",
+        r"\\{(?:\\\+)?(\w+)\\}",
         lambda found: method["parameters"][found[1]].get("pattern", "[^/]+").strip("^$"),
         re.escape(method["path"]),
     )

@@ -1,0 +1,214 @@
+"""What a stack needs before it can be deployed: each thing looked at, and what puts it right."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+from infra.engines import usable_engine
+from infra.errors import InfraError
+from infra.google_apis import connection_to, every
+from infra.google_client import LOGIN, Json, PredictionApiError, client, default_credentials, execute
+from infra.local_cloud import health, require
+from infra.settings import Settings, from_config
+from infra.stacks import Stack, read_stack
+
+WRONG_PROJECT = "Run: pulumi config set gcp:project PROJECT --stack {stack}"
+# What the program and the tasks do, as the permissions that Google asks for it.
+PERMISSIONS = (
+    "aiplatform.batchPredictionJobs.create",
+    "aiplatform.models.upload",
+    "iam.serviceAccounts.actAs",
+    "iam.serviceAccounts.create",
+    "serviceusage.services.enable",
+    "storage.buckets.create",
+    "storage.buckets.setIamPolicy",
+    "storage.objects.create",
+)
+FOR_ENDPOINTS = ("aiplatform.endpoints.create", "aiplatform.endpoints.deploy")
+FOR_NOTEBOOK = ("notebooks.instances.create", "resourcemanager.projects.setIamPolicy")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; where it is not right, `remedy` is the command that mends it."""
+
+    check: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A stack whose file is sound."""
+
+    stack: Stack
+    settings: Settings
+
+
+def examine(name: str) -> Iterator[Finding]:
+    """Look at everything in turn; what cannot be asked without the thing before it is not asked."""
+    try:
+        stack = read_stack(name)
+        patient = Patient(stack, from_config(stack.config, name))
+    except InfraError as error:
+        yield _refused("stack file", error)
+        return
+    yield Finding("stack file", True, f"{stack.path.name}: every setting is one of the program's and in its range")
+    for check, look in CHECKS.items():
+        finding = _looked(check, look, patient)
+        yield finding
+        if check == "cloud" and not finding.ok:
+            return
+
+
+def engine(patient: Patient) -> Finding:
+    """Look for the engine, and whether its version suits the SDK's."""
+    chosen = usable_engine(patient.stack)
+    sdk, provider = version("pulumi"), version("pulumi-gcp")
+    if chosen == "embedded":
+        return Finding("engine", True, f"embedded; Pulumi SDK {sdk}, gcp provider {provider}")
+    said = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=False).stdout.strip()
+    found = said.removeprefix("v")
+    known = f"Pulumi CLI {found or 'of an unknown version'}; SDK {sdk}, gcp provider {provider}"
+    return Finding("engine", _numbers(found) >= _numbers(sdk), known, "Run: invoke pulumi.install")
+
+
+def cloud(patient: Patient) -> Finding:
+    """Look whether the local cloud answers, or whether Google takes the credentials."""
+    stack = patient.stack
+    if stack.local_url:
+        require(stack)
+        found = health(stack.local_url)
+        return Finding("cloud", True, f"local, at {stack.local_url}" + (f", process {found.pid}" if found else ""))
+    credentials = default_credentials(None)
+    if not credentials.valid:
+        _refresh(credentials)
+    return Finding("cloud", True, f"credentials of {getattr(credentials, 'service_account_email', 'a person')}")
+
+
+def project(patient: Patient) -> Finding:
+    """Look whether the project exists and is not being deleted."""
+    connection = connection_to(patient.stack, "cloudresourcemanager")
+    name = f"projects/{patient.settings.project}"
+    found = execute(connection, client(connection).projects().get(name=name), name)
+    state = str(found.get("state", "ACTIVE"))
+    remedy = WRONG_PROJECT.format(stack=patient.stack.name)
+    return Finding("project", state == "ACTIVE", f"{patient.settings.project} is {state.lower()}", remedy)
+
+
+def apis(patient: Patient) -> Finding:
+    """Look which of the APIs that the program uses are enabled."""
+    from infra.environment import ALWAYS, FOR_NOTEBOOK  # noqa: PLC0415  # pulumi_gcp takes a second to import
+
+    wanted = sorted({*ALWAYS, *(FOR_NOTEBOOK if patient.settings.notebook else ())})
+    connection = connection_to(patient.stack, "serviceusage")
+    parent = f"projects/{patient.settings.project}"
+    names = [f"{parent}/services/{api}.googleapis.com" for api in wanted]
+    request = client(connection).services().batchGet(parent=parent, names=names)
+    states = {item["name"]: item.get("state") for item in execute(connection, request, "services")["services"]}
+    off = [name.rpartition("/")[2] for name, state in states.items() if state != "ENABLED"]
+    told = f"{', '.join(off)} not enabled" if off else f"{len(wanted)} enabled"
+    return Finding("APIs", not off, told, f"Run: invoke up --stack {patient.stack.name}")
+
+
+def permissions(patient: Patient) -> Finding:
+    """Look which permissions the caller lacks."""
+    settings = patient.settings
+    wanted = [*PERMISSIONS, *FOR_ENDPOINTS * bool(settings.endpoints), *FOR_NOTEBOOK * settings.notebook]
+    connection = connection_to(patient.stack, "cloudresourcemanager")
+    name = f"projects/{settings.project}"
+    request = client(connection).projects().testIamPermissions(resource=name, body={"permissions": wanted})
+    lacking = sorted(set(wanted) - set(execute(connection, request, name).get("permissions", [])))
+    told = f"not allowed: {', '.join(lacking)}" if lacking else f"{len(wanted)} asked for, all there"
+    remedy = f"Ask an owner of {settings.project!r} for them; what you have: gcloud projects get-iam-policy"
+    return Finding("permissions", not lacking, told, f"{remedy} {settings.project}")
+
+
+def bucket(patient: Patient) -> Finding:
+    """Look whether the bucket, where it is there, is this project's to use and in the stack's region."""
+    settings = patient.settings
+    connection = connection_to(patient.stack, "storage")
+    remedy = f"Run: pulumi config set keras-batch-prediction:bucket OTHER-NAME --stack {patient.stack.name}"
+    try:
+        found = execute(connection, client(connection).buckets().get(bucket=settings.bucket), settings.bucket)
+    except PredictionApiError as error:
+        if error.status == 404:
+            return Finding("bucket", True, f"{settings.bucket} is not there yet: up makes it")
+        return Finding("bucket", False, f"{settings.bucket} is not yours: {error}", remedy)
+    where = str(found["location"]).lower()
+    told = f"{settings.bucket} is in {where}, models and jobs in {settings.region}"
+    return Finding("bucket", where == settings.region, told, remedy)
+
+
+def quota(patient: Patient) -> Finding:
+    """Look whether the region has machines for Vertex AI's predictions, as far as Google tells."""
+    connection = connection_to(patient.stack, "serviceusage", "v1beta1")
+    metrics = client(connection).services().consumerQuotaMetrics()
+    parent = f"projects/{patient.settings.project}/services/aiplatform.googleapis.com"
+    try:
+        found = list(every(connection, metrics, "metrics", parent=parent))
+    except PredictionApiError as error:
+        if patient.stack.local_url or error.status in {403, 404}:
+            return Finding("quota", True, f"not known: {str(error).partition('. ')[0]}")
+        raise
+    serving = [metric for metric in found if _is_serving(metric["metric"])]
+    limits = [limit for metric in serving for limit in _limits(metric, patient.settings.region)]
+    remedy = f"Ask for it: https://console.cloud.google.com/iam-admin/quotas?project={patient.settings.project}"
+    told = f"{max(limits)} vCPUs for predictions in {patient.settings.region}" if limits else "not told by Google"
+    return Finding("quota", not limits or max(limits) != 0, told, remedy)
+
+
+CHECKS: dict[str, Callable[[Patient], Finding]] = {
+    "engine": engine,
+    "cloud": cloud,
+    "project": project,
+    "APIs": apis,
+    "permissions": permissions,
+    "bucket": bucket,
+    "quota": quota,
+}
+
+
+def _looked(check: str, look: Callable[[Patient], Finding], patient: Patient) -> Finding:
+    try:
+        found = look(patient)
+        return replace(found, remedy="") if found.ok else found
+    except InfraError as error:
+        return _refused(check, error)
+
+
+def _refused(check: str, error: InfraError) -> Finding:
+    """Turn a refusal into a finding: its line says what is wrong and, behind the last full stop, what to do."""
+    detail, _, remedy = str(error).rpartition(". ")
+    return Finding(check, False, detail or remedy, remedy if detail else "")
+
+
+def _refresh(credentials: object) -> None:
+    import google.auth.transport.requests  # noqa: PLC0415  # a second that a local stack does not need
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # as above
+
+    try:
+        request = google.auth.transport.requests.Request()
+        credentials.refresh(request)  # type: ignore[attr-defined]  # any of google-auth's credentials
+    except GoogleAuthError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        msg = f"Google Cloud does not take the credentials: {reason}. {LOGIN}"
+        raise PredictionApiError(msg, 401) from None
+
+
+def _is_serving(metric: str) -> bool:
+    return "custom_model_serving" in metric and metric.endswith("cpus")
+
+
+def _limits(metric: Json, region: str) -> list[int]:
+    """Return the limits of a region: its own, else those that regions have by default."""
+    buckets = [one for limit in metric.get("consumerQuotaLimits", ()) for one in limit.get("quotaBuckets", ())]
+    own = [one for one in buckets if (one.get("dimensions") or {}).get("region") == region]
+    default = [one for one in buckets if not one.get("dimensions")]
+    return [int(one.get("effectiveLimit", 0)) for one in own or default]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("-", maxsplit=1)[0].split(".") if part.isdecimal())

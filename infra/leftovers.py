@@ -1,0 +1,94 @@
+"""Resources on the cloud that carry this project's labels and that no stack of this clone knows."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from infra.engines import made_by, resources_in, state_file
+from infra.google_apis import connection_to, every
+from infra.google_client import Connection, Json, client
+from infra.names import Names
+from infra.setting_table import NAMESPACE
+from infra.stacks import Stack, StackError, known_stacks, read_stack
+
+ACCOUNTS = {"prediction-": "Predictions of stack ", "notebook-": "Notebook of stack "}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something on the cloud, and the label of the stack that it says it is of."""
+
+    type: str
+    name: str
+    stack: str
+
+
+def find(stack: Stack) -> list[Resource]:
+    """List what is left over in the project and region of a stack."""
+    known = _known(stack)
+    return [each for each in _labelled(stack) if not _is_known(each, known)]
+
+
+def _known(stack: Stack) -> Mapping[str, set[str] | None]:
+    """Return, by its label, what each stack of this clone on the same cloud has: last parts of names, None: anything.
+
+    Only the embedded engine's state can be read without asking a backend; of other stacks everything is believed.
+    """
+    found: dict[str, set[str] | None] = {}
+    for name in known_stacks():
+        with suppress(StackError):  # a broken file has no resources to tell of
+            other = read_stack(name)
+            here = (other.config.get("gcp:project"), other.local_url)
+            if here == (stack.config.get("gcp:project"), stack.local_url):
+                found[Names(str(here[0]), name).label] = _made(other)
+    return found
+
+
+def _made(stack: Stack) -> set[str] | None:
+    if not stack.local_url or made_by(stack) == "pulumi":
+        return None
+    return {_short(str(row.get("id", ""))) for row in resources_in(state_file(stack))}
+
+
+def _is_known(resource: Resource, known: Mapping[str, set[str] | None]) -> bool:
+    made = known.get(resource.stack, set())
+    return made is None or _short(resource.name) in made
+
+
+def _labelled(stack: Stack) -> Iterator[Resource]:
+    vertex, project = connection_to(stack, "aiplatform"), str(stack.config["gcp:project"])
+    locations = client(vertex).projects().locations()
+    yield from _ours("bucket", _buckets(connection_to(stack, "storage")))
+    yield from _ours("model", every(vertex, locations.models(), "models", parent=vertex.parent))
+    yield from _ours("endpoint", every(vertex, locations.endpoints(), "endpoints", parent=vertex.parent))
+    notebooks = connection_to(stack, "notebooks")
+    instances = client(notebooks).projects().locations().instances()
+    anywhere = f"projects/{project}/locations/-"
+    yield from _ours("notebook", every(notebooks, instances, "instances", parent=anywhere))
+    iam = connection_to(stack, "iam")
+    accounts = client(iam).projects().serviceAccounts()
+    for account in every(iam, accounts, "accounts", name=f"projects/{project}"):
+        yield from _account(account)
+
+
+def _buckets(storage: Connection) -> Iterator[Json]:
+    return every(storage, client(storage).buckets(), "items", project=storage.project)
+
+
+def _ours(type_: str, found: Iterator[Json]) -> Iterator[Resource]:
+    for each in found:
+        labels = each.get("labels") or {}
+        if labels.get("app") == NAMESPACE:
+            yield Resource(type_, each["name"], labels.get("stack", ""))
+
+
+def _account(account: Json) -> Iterator[Resource]:
+    """Accounts take no labels: the program's are known by their names and what they are called."""
+    for prefix, title in ACCOUNTS.items():
+        if account["email"].startswith(prefix) and str(account.get("displayName", "")).startswith(title):
+            label = account["email"].partition("@")[0].removeprefix(prefix)
+            yield Resource("service account", account["email"], label)
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]

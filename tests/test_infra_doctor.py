@@ -1,0 +1,249 @@
+"""The doctor: a sound local stack is sound, each thing that is wrong has its remedy, Google is asked what it knows."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httplib2
+import pytest
+from invoke import Exit
+
+from infra import check_tasks, doctor, google_client, leftovers, stacks
+from infra.doctor import CHECKS, Finding, Patient, examine
+from infra.google_apis import APIS, connection_to
+from infra.settings import NAMESPACE, from_config, local_stack_config
+from infra.stacks import Stack, read_stack, write_stack
+from infra.storage_client import storage_client
+from tests.cloud import LocalCloud
+from tests.discovery import check_request
+from tests.local_stack import outputs, unique
+
+# pulumi_gcp warns of a function of its own while it is imported
+pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
+
+GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4", f"{NAMESPACE}:notebook": True}
+
+
+@pytest.fixture
+def stack(local_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A local stack `local` with a bucket of the test's own, in a folder of the test's own."""
+    monkeypatch.setattr(stacks, "FOLDER", tmp_path)
+    config = {**local_stack_config(local_cloud.url), f"{NAMESPACE}:bucket": unique("doctor")}
+    return write_stack("local", config, "v1:salt")
+
+
+def by_check(name: str = "local") -> dict[str, Finding]:
+    """Return what the doctor finds."""
+    return {finding.check: finding for finding in examine(name)}
+
+
+def test_what_a_local_stack_needs_is_looked_at(stack: Stack) -> None:
+    """Every check runs; before the first up the APIs are off, and the line says what turns them on."""
+    found = by_check()
+    assert list(found) == ["stack file", *CHECKS]
+    assert {check for check, finding in found.items() if not finding.ok} <= {"APIs"}
+    assert found["APIs"].ok or found["APIs"].remedy == "Run: invoke up --stack local"
+    assert "not there yet" in found["bucket"].detail
+    assert stack.local_url in found["cloud"].detail
+
+
+def test_a_bucket_in_another_region_is_found(stack: Stack, local_cloud: LocalCloud) -> None:
+    """A bucket that somebody made elsewhere would make every job fail, after money is spent."""
+    name = str(stack.setting("bucket"))
+    storage_client(outputs(local_cloud)).create_bucket(name, location="europe-west1")
+    found = by_check()["bucket"]
+    assert not found.ok
+    assert found.detail == f"{name} is in europe-west1, models and jobs in us-central1"
+    assert "config set" in found.remedy
+
+
+def test_a_broken_stack_file_ends_the_examination(stack: Stack) -> None:
+    """Nothing can be asked for a stack whose file is wrong."""
+    stack.path.write_text(stack.path.read_text() + f"  {NAMESPACE}:machinType: n1-standard-2\n")
+    (finding,) = examine("local")
+    assert not finding.ok
+    assert "Did you mean 'machineType'?" in finding.detail + finding.remedy
+    assert "Run: pulumi config rm" in finding.remedy
+
+
+def test_a_cloud_that_does_not_answer_is_the_last_finding(stack: Stack) -> None:
+    """Without it the rest could only fail for the same reason."""
+    text = stack.path.read_text().replace(stack.local_url, "http://127.0.0.1:1")
+    stack.path.write_text(text)
+    *_, last = examine("local")
+    assert (last.check, last.ok) == ("cloud", False)
+    assert last.remedy == "Run: invoke local.start --port 1"
+
+
+def test_a_google_stack_without_cli_and_credentials_says_both(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the command that brings it."""
+    from google.auth import exceptions
+
+    def none(**_: Any) -> Any:
+        raise exceptions.DefaultCredentialsError("none")  # type: ignore[no-untyped-call]  # google-auth's halfway types
+
+    monkeypatch.setattr("google.auth.default", none)
+    monkeypatch.delenv("GOOGLE_OAUTH_ACCESS_TOKEN", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
+    found = by_check("dev")
+    assert list(found) == ["stack file", "engine", "cloud"]
+    assert "Pulumi CLI" in found["engine"].detail
+    assert found["cloud"].remedy == "Run: gcloud auth application-default login"
+
+
+class Google(httplib2.Http):  # type: ignore[misc]  # httplib2 publishes no types
+    """Answers as Google would, by the id of the method; every request is checked against its document."""
+
+    answers: ClassVar[dict[str, dict[str, Any]]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def request(self, uri: str, method: str = "GET", body: Any = None, **_: Any) -> tuple[httplib2.Response, bytes]:
+        """Take a request."""
+        host = uri.split("/")[2].removesuffix(".googleapis.com")
+        api = "aiplatform" if host.endswith("aiplatform") else host
+        version = uri.split("/")[4] if api == "storage" else uri.split("/")[3]
+        called = check_request(f"{api}.{version}", method, uri, json.loads(body) if body else {})
+        self.asked.append(called)
+        answer = self.answers.get(called, {})
+        return httplib2.Response({"status": str(answer.get("status", 200))}), json.dumps(answer).encode()
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> type[Google]:
+    """Google's servers, as far as the doctor asks them."""
+    monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", "token")
+    monkeypatch.setattr(Google, "answers", {})
+    monkeypatch.setattr(Google, "asked", [])
+    monkeypatch.setattr("google_auth_httplib2.AuthorizedHttp", lambda _credentials, http: http)
+    monkeypatch.setattr("httplib2.Http", Google)
+    monkeypatch.setattr(google_client, "_client", google_client._client.__wrapped__)  # keep no such client
+    return Google
+
+
+PATIENT = Patient(Stack("dev", Path("Pulumi.dev.yaml"), GOOGLE), from_config(GOOGLE))
+
+
+@pytest.mark.parametrize(
+    ("look", "called", "answer", "ok", "told"),
+    [
+        (doctor.project, "cloudresourcemanager.projects.get", {"state": "ACTIVE"}, True, "my-project is active"),
+        (doctor.project, "cloudresourcemanager.projects.get", {"state": "DELETE_REQUESTED"}, False, "delete_requested"),
+        (
+            doctor.apis,
+            "serviceusage.services.batchGet",
+            {"services": [{"name": "projects/1/services/iam.googleapis.com", "state": "DISABLED"}]},
+            False,
+            "iam.googleapis.com not enabled",
+        ),
+        (
+            doctor.permissions,
+            "cloudresourcemanager.projects.testIamPermissions",
+            {"permissions": [*doctor.PERMISSIONS, "notebooks.instances.create"]},
+            False,
+            "not allowed: resourcemanager.projects.setIamPolicy",
+        ),
+        (doctor.bucket, "storage.buckets.get", {"location": "EUROPE-WEST4"}, True, "is in europe-west4"),
+        (doctor.bucket, "storage.buckets.get", {"location": "EU"}, False, "is in eu"),
+    ],
+)
+def test_google_is_asked_by_documented_requests(
+    google: type[Google], look: Callable[[Patient], Finding], called: str, answer: Any, ok: bool, told: str
+) -> None:
+    """Method, parameters and body are in the discovery documents; the answer is read as Google writes it."""
+    google.answers[called] = answer
+    found = look(PATIENT)
+    assert google.asked == [called]
+    assert found.ok is ok
+    assert told in found.detail
+    assert found.remedy
+
+
+@pytest.mark.parametrize(("limit", "ok"), [("24", True), ("-1", True), ("0", False)])
+def test_a_region_without_machines_is_found(google: type[Google], limit: str, ok: bool) -> None:
+    """The region's own limit counts, where it has one; -1 is no limit."""
+    buckets = [{"effectiveLimit": "99"}, {"effectiveLimit": limit, "dimensions": {"region": "europe-west4"}}]
+    google.answers["serviceusage.services.consumerQuotaMetrics.list"] = {
+        "metrics": [
+            {
+                "metric": "aiplatform.googleapis.com/custom_model_serving_cpus",
+                "consumerQuotaLimits": [{"quotaBuckets": buckets}],
+            },
+            {"metric": "aiplatform.googleapis.com/custom_model_serving_nvidia_t4_gpus"},
+        ]
+    }
+    found = doctor.quota(PATIENT)
+    assert (found.ok, found.detail) == (ok, f"{limit} vCPUs for predictions in europe-west4")
+    google.answers["serviceusage.services.consumerQuotaMetrics.list"] = {"status": 403, "error": {"message": "no"}}
+    assert doctor.quota(PATIENT).detail.startswith("not known: serviceusage refuses")
+
+
+def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack: Stack) -> None:
+    """Five lists, of the project and, for Vertex AI, of the region."""
+    (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
+    google.answers["storage.buckets.list"] = {
+        "items": [
+            {"name": "ours", "labels": {"app": NAMESPACE, "stack": "dev"}},
+            {"name": "old", "labels": {"app": NAMESPACE, "stack": "gone"}},
+            {"name": "foreign", "labels": {"app": "other"}},
+            {"name": "bare"},
+        ]
+    }
+    google.answers["iam.projects.serviceAccounts.list"] = {
+        "accounts": [
+            {"email": "prediction-gone@my-project.iam.gserviceaccount.com", "displayName": "Predictions of stack gone"},
+            {"email": "prediction-dev@my-project.iam.gserviceaccount.com", "displayName": "Predictions of stack dev"},
+            {"email": "prediction-x@my-project.iam.gserviceaccount.com"},
+        ]
+    }
+    found = leftovers.find(read_stack("dev"))
+    assert [(each.type, each.stack) for each in found] == [("bucket", "gone"), ("service account", "gone")]
+    assert sorted(google.asked) == [
+        "aiplatform.projects.locations.endpoints.list",
+        "aiplatform.projects.locations.models.list",
+        "iam.projects.serviceAccounts.list",
+        "notebooks.projects.locations.instances.list",
+        "storage.buckets.list",
+    ]
+
+
+def test_what_a_stack_forgot_is_left_over(stack: Stack, local_cloud: LocalCloud) -> None:
+    """On the local cloud: a bucket with the project's labels, of a stack that has no such thing in its state."""
+    client = storage_client(outputs(local_cloud))
+    made = client.bucket(unique("left"))
+    made.labels = {"app": NAMESPACE, "stack": "local"}
+    client.create_bucket(made, location="us-central1")
+    assert made.name in {each.name for each in leftovers.find(stack)}
+    made.delete()
+    assert made.name not in {each.name for each in leftovers.find(stack)}
+
+
+def test_the_task_exits_1_where_something_is_not_right(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People read a line for each thing, programs one object; the exit code is the same."""
+    from invoke import Context
+
+    monkeypatch.setattr(check_tasks, "examine", lambda _name: iter([Finding("a", True, "well"), BAD]))
+    with pytest.raises(Exit) as caught:
+        check_tasks.doctor(Context(), stack=stack.name)
+    assert caught.value.code == 1
+    assert capsys.readouterr().out == "ok     a: well\nnot ok b: ill. Run: this\n"
+    with pytest.raises(Exit):
+        check_tasks.doctor(Context(), stack=stack.name, json=True)
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+    check_tasks.doctor(Context(), stack=stack.name, leftovers=True)
+    assert "no stack of this clone knows" in capsys.readouterr().out
+
+
+BAD = Finding("b", False, "ill", "Run: this")
+
+
+def test_every_api_is_where_the_provider_has_it(stack: Stack) -> None:
+    """The addresses of the local stack's settings and Google's own fit the documents' paths."""
+    for api in APIS:
+        assert connection_to(stack, api).endpoint.startswith(stack.local_url)
+        google_endpoint = connection_to(PATIENT.stack, api).endpoint
+        assert google_endpoint.startswith("https://")
+        assert google_endpoint.endswith(".googleapis.com/" if api != "storage" else ".googleapis.com/storage/v1/")
