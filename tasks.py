@@ -19,6 +19,7 @@ from infra import batch_runs, check_tasks, deployment, local_tasks, stack_tasks
 from infra.costs import cost_line
 from infra.errors import InfraError
 from infra.reporting import answer, confirm, fraction_bar, hint, job_counter, one_line_errors, say, table
+from infra.settings import from_config
 from infra.stacks import read_stack, remove_setting, write_setting
 from model.errors import UserError
 
@@ -207,6 +208,7 @@ def deploy(
     "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
     instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
     job="follow this job again instead of starting one",
+    alias="the version of this alias, such as production (default: the stack's own version)",
     on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
     **WRAPPER,
     **STACK,
@@ -218,6 +220,7 @@ def predict(
     wrapper: str = "decorator",
     stack: str = "local",
     job: str = "",
+    alias: str = "",
     on_duplicate_key: str = "error",
     json: bool = False,
 ) -> Facts:
@@ -228,7 +231,7 @@ def predict(
         run = batch_runs.recall(JOBS, stack, job)
     else:
         file, targets = instances_file(instances, known_wrapper(wrapper), on_duplicate_key)
-        run = batch_runs.submit(found, stack, wrapper, file, targets)
+        run = batch_runs.submit(found, stack, wrapper, file, targets, alias)
         batch_runs.remember(run, JOBS)
     say(f"job {run.id}: {run.instances} -> {run.model}")
     with job_counter(run.id) as shown:
@@ -268,6 +271,45 @@ def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local",
     rows = [jsonlib.loads(line) for line in instances_file("seed", wrapper)[0].read_text().splitlines()[:2]]
     facts = predict_online(connect(found), endpoint, rows)
     answer(json, facts, *([] if json else [jsonlib.dumps(facts, indent=4, sort_keys=True)]))
+    return facts
+
+
+# Versions -------------------------------------------------------------------------------------------------------------
+
+
+@step("Run again: invoke promote", **WRAPPER, **STACK, **JSON)
+def promote(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
+    """Give the stack's version the alias `production`, if its model's error is within the stack's limit."""
+    from infra import promotion
+    from infra.prediction import connect
+
+    target = read_stack(stack)
+    found = deployment.outputs(target)
+    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
+    rmse = evaluated(wrapper, version)
+    promotion.check_gate(rmse, from_config(target.config, stack).max_rmse, stack)
+    moved = promotion.promote(connect(found), version["versionName"])
+    facts = {"stack": stack, "wrapper": wrapper, **asdict(moved), "test_rmse": rmse}
+    was = f"; version {moved.before} is 'previous'" if moved.before not in {"", moved.version} else ""
+    answer(json, facts, f"{version['displayName']}: version {moved.version} is 'production' (RMSE {rmse:.2f}){was}")
+    hint(f"Next: invoke predict --alias production --wrapper {wrapper}")
+    return facts
+
+
+@step("Run again: invoke rollback", **WRAPPER, **STACK, **JSON)
+def rollback(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
+    """Give the alias `production` back to the version before, and make it the stack's for the next `up`."""
+    from infra import promotion
+    from infra.prediction import connect
+
+    target = read_stack(stack)
+    found = deployment.outputs(target)
+    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
+    moved = promotion.rollback(connect(found), version["name"])
+    write_setting(target, "models", {**target.setting("models", {}), wrapper: dict(promotion.uploaded(moved))})
+    facts = {"stack": stack, "wrapper": wrapper, **asdict(moved)}
+    answer(json, facts, f"{version['displayName']}: version {moved.version} is 'production' again")
+    hint(f"Next, for endpoint and default version too: invoke up --stack {stack}")
     return facts
 
 
@@ -327,6 +369,21 @@ def known_wrapper(name: str) -> Any:
     if name not in WRAPPERS:
         raise InfraError(f"No wrapper {name!r}. Run with: --wrapper {WRAPPERS[0]}, or --wrapper {WRAPPERS[1]}")
     return name
+
+
+def evaluated(wrapper: str, version: Facts) -> float:
+    """Return the error on the test rows of the model that a version was made of: build/ must still hold that model."""
+    from model import export as exporting
+    from model.files import sha256
+    from model.train import read_metrics
+
+    metrics = read_metrics(METRICS)
+    made = exporting.up_to_date(MODEL, SAVED_MODELS, key_type=key_type_of("decorator")) or []
+    digests = [one.digest for one in made if one.wrapper == wrapper]
+    if sha256(MODEL) != metrics.model_sha256 or version["digest"] not in digests:
+        remedy = "Run: invoke train export upload up"
+        raise InfraError(f"{METRICS} is not of the model that version {version['version']} was made of. {remedy}")
+    return metrics.test_rmse
 
 
 def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
@@ -438,6 +495,8 @@ namespace = Collection(
     predict,
     results,
     predict_online,
+    promote,
+    rollback,
     demo,
     check,
     test,

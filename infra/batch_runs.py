@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.operations import Progress
 from infra.prediction import BatchJob, Json, connect, create_batch_job, get_batch_job, wait_batch_job
+from infra.promotion import version_with
 from infra.stacks import StackError
 from infra.storage import download_prefix, upload_file
 
@@ -33,13 +34,17 @@ class BatchRun:
     output: str  # gs:// prefix below which the service makes a folder
 
 
-def submit(outputs: Mapping[str, Any], stack: str, wrapper: str, instances: Path, targets: Path | None) -> BatchRun:
-    """Upload the instances and start a job on the stack's current version of a wrapper.
+def submit(  # where, what and whose, each by itself
+    outputs: Mapping[str, Any], stack: str, wrapper: str, instances: Path, targets: Path | None, alias: str = ""
+) -> BatchRun:
+    """Upload the instances and start a job on the stack's current version of a wrapper, or on the one of an alias.
 
     Raises:
-        StackError: the stack has no version of that wrapper.
+        StackError: the stack has no version of that wrapper, or none with the alias.
     """
-    version = model_version(outputs, stack, wrapper)
+    current = model_version(outputs, stack, wrapper)
+    connection = connect(outputs)
+    version = version_with(connection, current["name"], alias) if alias else current["versionName"]
     digest = _sha256(instances)
     run_id = f"{wrapper}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     bucket = outputs["bucket"]
@@ -47,18 +52,16 @@ def submit(outputs: Mapping[str, Any], stack: str, wrapper: str, instances: Path
     upload_file(outputs, instances, source)
     job = BatchJob(
         display_name=run_id,
-        model=version["versionName"],
+        model=version,
         instances=[source],
         output=f"gs://{bucket}/predictions/{run_id}",
         machine_type=outputs["machineType"],
         service_account=outputs.get("predictionAccount", ""),
         labels={"wrapper": wrapper},
     )
-    name = create_batch_job(connect(outputs), job)["name"]
+    name = create_batch_job(connection, job)["name"]
     truth = str(targets.resolve()) if targets else ""
-    return BatchRun(
-        run_id, stack, wrapper, name, version["versionName"], str(instances.resolve()), digest, truth, job.output
-    )
+    return BatchRun(run_id, stack, wrapper, name, version, str(instances.resolve()), digest, truth, job.output)
 
 
 def model_version(outputs: Mapping[str, Any], stack: str, wrapper: str) -> Json:

@@ -32,6 +32,7 @@ Options = pulumi.ResourceOptions | None
 CLAIM_LIMIT = 300.0  # seconds; an upload copies the artifact
 DEFAULT = "default"  # the alias that exactly one version of a model has
 MODEL_PLACE = ("project", "location", "model_id")
+VERSION_FIELDS = ("alias", "keep_versions")
 VERSION_SOURCE = ("model", "artifact_uri", "digest", "container_spec")
 
 
@@ -113,7 +114,7 @@ class VersionProvider(VertexProvider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Compare; the new version is ready before the old one goes."""
         replaces = changed(olds, news, VERSION_SOURCE)
-        return DiffResult(changes=bool(replaces or changed(olds, news, ["alias"])), replaces=replaces)
+        return DiffResult(changes=bool(replaces or changed(olds, news, VERSION_FIELDS)), replaces=replaces)
 
     @in_one_line
     def create(self, props: Props) -> CreateResult:
@@ -139,23 +140,26 @@ class VersionProvider(VertexProvider):
         alias = props.get("alias") or DEFAULT
         standing = alias if alias in live.get("versionAliases", []) else ""
         inputs = {**source_properties(live), **own(props), "model": model, "alias": standing}
-        inputs = {key: inputs[key] for key in (*VERSION_SOURCE, "alias") if key in inputs}
+        inputs = {key: inputs[key] for key in (*VERSION_SOURCE, *VERSION_FIELDS) if key in inputs}
         return ReadResult(id_, {**inputs, "version": version, "name": id_}, inputs)
 
     @in_one_line
     def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
-        """Give the version its alias."""
+        """Give the version its alias; how many are kept counts when the next one comes."""
         wanted, had = news["alias"], olds.get("alias")
         surplus = [f"-{had}"] if had and had not in (DEFAULT, wanted) else []
         prediction.merge_aliases(self.connection(id_), id_, wanted, *surplus)
         return UpdateResult({**own(news), "version": id_.partition("@")[2], "name": id_})
 
     @in_one_line
-    def delete(self, id_: str, _props: Props) -> None:
-        """Delete the version, unless it is the default one: that goes with its model, Vertex AI keeps one for each."""
-        live = prediction.get_model(self.connection(id_), id_)
-        if live is not None and DEFAULT not in live.get("versionAliases", []):
-            prediction.delete_version(self.connection(id_), id_)
+    def delete(self, id_: str, props: Props) -> None:
+        """Keep the version among those that the stack keeps to go back to, and delete the oldest beyond them.
+
+        A version with an alias is in use and stays; the default one goes with its model.
+        """
+        connection, keep = self.connection(id_), int(props.get("keep_versions") or 0)
+        for version in _unused_like(connection, id_)[keep:]:
+            prediction.delete_version(connection, f"{id_.partition('@')[0]}@{version['versionId']}")
 
     def _upload(self, connection: Connection, props: Props) -> Json:
         parent = prediction.get_model(connection, props["model"])
@@ -185,6 +189,19 @@ class ModelVersion(Resource, module="prediction", name="ModelVersion"):
 
     def __init__(self, resource_name: str, props: Mapping[str, Any], opts: Options = None) -> None:
         super().__init__(VersionProvider(), resource_name, {**props, "name": None, "version": None}, opts)
+
+
+def _unused_like(connection: Connection, id_: str) -> list[Json]:
+    """Return the versions without an alias, newest first, whose artifacts lie beside the given one's: the stack's."""
+    live = prediction.get_model(connection, id_)
+    if live is None:
+        return []
+    found = reversed(prediction.list_versions(connection, id_.partition("@")[0]))
+    return [each for each in found if not each.get("versionAliases") and _folder(each) == _folder(live)]
+
+
+def _folder(version: Json) -> str:
+    return str(version.get("artifactUri", "")).rstrip("/").rpartition("/")[0]
 
 
 def _take_over(connection: Connection, name: str, live: Json, props: Props) -> None:

@@ -55,7 +55,8 @@ def create_model(
         },
         pulumi.ResourceOptions(depends_on=depends_on),
     )
-    version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **source})
+    kept = {"keep_versions": settings.keep_versions}
+    version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **kept, **source})
     outputs = {
         "name": model.name,
         "version": version.version,

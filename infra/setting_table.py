@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.regions import AS_OF, REGIONS
-from infra.values import Reader, boolean, choices, labels, matching, one_of, uploaded_models, whole
+from infra.values import Reader, boolean, choices, labels, matching, number, one_of, uploaded_models, whole
 
 NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
 WRAPPERS = ("functional", "decorator")
@@ -91,6 +91,8 @@ OWN = (
         [],
         ["decorator"],
     ),
+    _own("keepVersions", "How many replaced versions of each model stay, to go back to.", whole(0, 100), 3),
+    _own("maxRmse", "The error on the test rows, in 1,000 dollars, above which promote refuses.", number(0, 1000), 10),
     _own("models", "The uploaded models; invoke upload writes it.", uploaded_models(WRAPPERS), {}),
     _own(
         "servingImage",

@@ -54,6 +54,8 @@ class Settings:
     notebook_idle_minutes: int
     machine_type: str
     endpoints: tuple[str, ...]
+    keep_versions: int
+    max_rmse: float  # 1,000 dollars
     models: Mapping[str, UploadedModel]
     serving_image: str
     api_endpoint: str  # what aiplatform's paths (v1/projects/…) are appended to
@@ -89,6 +91,8 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         notebook_idle_minutes=setting("notebookIdleMinutes"),
         machine_type=setting("machineType"),
         endpoints=setting("endpoints"),
+        keep_versions=setting("keepVersions"),
+        max_rmse=setting("maxRmse"),
         models=setting("models"),
         serving_image=setting("servingImage"),
         api_endpoint=vertex_endpoint(config, region),

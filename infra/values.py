@@ -51,6 +51,20 @@ def whole(low: int, high: int, *, also: Sequence[int] = ()) -> Reader:
     return read
 
 
+def number(low: float, high: float) -> Reader:
+    """Make a reader of numbers between two limits, both included."""
+
+    def read(raw: Any) -> float:
+        text = str(raw)
+        found = float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) and not isinstance(raw, bool) else None
+        if found is None or not low <= found <= high:
+            wanted = f"a number from {low:g} to {high:g}"
+            raise ValueError(wanted)
+        return found
+
+    return read
+
+
 def matching(pattern: str, wanted: str) -> Reader:
     """Make a reader of text that matches a pattern as a whole."""
     compiled = re.compile(pattern)
