@@ -15,10 +15,11 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, check_tasks, deployment, local_tasks, stack_tasks
+from infra import batch_runs, check_tasks, deployment, destruction, local_tasks, stack_tasks
 from infra.costs import cost_line
+from infra.engines import choose_engine
 from infra.errors import InfraError
-from infra.reporting import answer, confirm, fraction_bar, hint, job_counter, one_line_errors, say, table
+from infra.reporting import answer, confirm_name, fraction_bar, hint, job_counter, one_line_errors, say, table
 from infra.settings import from_config
 from infra.stacks import read_stack, remove_setting, write_setting
 from model.errors import UserError
@@ -97,11 +98,18 @@ def refresh(
     return deployment.run(stack, "refresh", engine, json, *["--preview-only"] * preview_only)
 
 
-@step(AGAIN, yes="do not ask", **STACK, **ENGINE, **JSON)
-def destroy(_: Context, stack: str = "local", engine: str = "", yes: bool = False, json: bool = False) -> Facts:
-    """Delete everything that the stack made; objects in its bucket go with it where the stack allows that."""
+@step(AGAIN, yes="do not ask", dry_run="only list what would go and what would stay", **STACK, **ENGINE, **JSON)
+def destroy(  # each is an option
+    _: Context, stack: str = "local", engine: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
+) -> Facts:
+    """List what goes and what stays, ask for the stack's name, and delete everything that the stack made."""
     target = read_stack(stack)
-    confirm(yes, f"Destroy every resource of stack {stack!r}?", f"invoke destroy --stack {stack} --yes")
+    fate = destruction.fate_of(target, deployment.state_of(target, choose_engine(target, engine)))
+    answer(json and dry_run, {"stack": stack, **destruction.facts(fate)}, *([] if json else destruction.lines(fate)))
+    if dry_run:
+        return destruction.facts(fate)
+    destruction.refuse_protected(fate)
+    confirm_name(yes, "Destroy all of that?", stack, f"invoke destroy --stack {stack} --yes")
     facts = deployment.run(stack, "destroy", engine, json)
     if remove_setting(target, "models"):
         say("The uploaded models went with the bucket: the stack names none now. Next time: up, upload, up")

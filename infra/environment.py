@@ -36,7 +36,7 @@ def create_bucket(
         labels=labels,
         force_destroy=settings.force_destroy,
         # The provider would delete a named bucket first; this way a new name that is taken costs nothing
-        opts=pulumi.ResourceOptions(depends_on=depends_on, delete_before_replace=False),
+        opts=pulumi.ResourceOptions(depends_on=depends_on, delete_before_replace=False, protect=settings.production),
     )
 
 

@@ -71,6 +71,18 @@ def confirm(yes: bool, question: str, command: str) -> None:
         raise Exit("Nothing was changed", 1)
 
 
+def confirm_name(yes: bool, question: str, name: str, command: str) -> None:
+    """Ask for a name to be typed before much is lost; where nobody can type, name the command that needs no answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"{question} Nobody is there to ask. Run: {command}"
+        raise Exit(msg, 1)
+    print(f"{question} Type the stack's name ({name}): ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != name:
+        raise Exit("Nothing was changed", 1)
+
+
 @contextmanager
 def fraction_bar(title: str) -> Iterator[Callable[[float, object], None]]:
     """Show a bar on stderr; the yielded function takes the fraction done and a remark."""

@@ -53,7 +53,7 @@ def create_model(
             "labels": labels,
             **source,
         },
-        pulumi.ResourceOptions(depends_on=depends_on),
+        pulumi.ResourceOptions(depends_on=depends_on, protect=settings.production),
     )
     kept = {"keep_versions": settings.keep_versions}
     version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **kept, **source})

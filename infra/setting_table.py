@@ -78,6 +78,7 @@ OWN = (
         whole(7, 90, also=(0,)),
         7,
     ),
+    _own("production", "Whether bucket and models are protected from being deleted or replaced.", boolean, False),
     _own("forceDestroy", "Whether destroy deletes a bucket that still holds objects.", boolean, False),
     _own("labels", "Labels on everything that takes them.", labels(OWN_LABELS), {}, {"team": "pricing"}),
     _own("notebook", "Whether there is a workbench instance.", boolean, False),

@@ -47,6 +47,7 @@ class Settings:
     bucket: str
     predictions_ttl_days: int
     soft_delete_days: int
+    production: bool
     force_destroy: bool
     labels: Mapping[str, str]
     notebook: bool
@@ -84,6 +85,7 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         bucket=setting("bucket"),
         predictions_ttl_days=setting("predictionsTtlDays"),
         soft_delete_days=setting("softDeleteDays"),
+        production=setting("production"),
         force_destroy=setting("forceDestroy"),
         labels=setting("labels"),
         notebook=setting("notebook"),

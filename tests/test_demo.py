@@ -184,6 +184,40 @@ def test_functional_wrapper_refuses_keys_that_float32_cannot_hold(
     assert "decorator" in done.stderr
 
 
+def test_promote_gives_the_evaluated_version_the_alias(clone: Clone, demo: dict[str, Any]) -> None:
+    """Only the model that the metrics are of is promoted; jobs can be asked to run on it."""
+    assert demo
+    moved = clone.facts("promote")
+    assert (moved["version"], moved["test_rmse"]) == ("1", demo["metrics"]["test_rmse"])
+    assert clone.facts("predict", "--instances", "seed", "--alias", "production")["predicted"] == 10
+    model = clone.path / "build" / "model.keras"
+    before = model.read_bytes()
+    model.write_bytes(before + b"other")
+    refused = clone.invoke("promote")
+    model.write_bytes(before)
+    assert refused.returncode == 1
+    assert "is not of the model that version 1 was made of. Run: invoke train export upload up" in refused.stderr
+    assert "no version 'previous'" in clone.invoke("rollback").stderr
+
+
+def test_destroy_of_a_production_stack_is_refused_whole(clone: Clone, demo: dict[str, Any]) -> None:
+    """Its data is protected: nothing of the stack is deleted, and the dry run has said so."""
+    assert demo
+    file = clone.path / "infra/stacks/Pulumi.local.yaml"
+    before = file.read_text()
+    file.write_text(before + "  keras-batch-prediction:production: true\n")
+    clone.facts("up")
+    fate = clone.facts("destroy", "--dry-run")
+    assert fate["protects"] == ["bucket (Bucket)", "decorator-model (Model)", "functional-model (Model)"]
+    assert "notebook (Instance)" in fate["deletes"]
+    refused = clone.invoke("destroy", "--yes")
+    assert refused.returncode == 1
+    assert "nothing was deleted. If they may go, run: pulumi config set" in refused.stderr
+    file.write_text(before)
+    clone.facts("up")
+    assert clone.facts("destroy", "--dry-run")["protects"] == []
+
+
 def test_destroy_leaves_nothing_and_up_starts_afresh(clone: Clone, demo: dict[str, Any]) -> None:
     """After `destroy --yes` nothing of the stack is left but enabled APIs, and `outputs` says so."""
     assert demo

@@ -1,0 +1,93 @@
+"""What destroying a stack would do: what goes, what it protects, and what stays on the cloud all the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from infra.settings import Settings, from_config
+from infra.stacks import Stack, StackError
+
+SERVICE = "gcp:projects/service:Service"
+BUCKET = "gcp:storage/bucket:Bucket"
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fate:
+    """A stack's resources by what destroy does with them; `leaves` says what is there afterwards."""
+
+    stack: str
+    deletes: Sequence[str]
+    protects: Sequence[str]
+    leaves: Sequence[str]
+
+
+def fate_of(stack: Stack, resources: Sequence[Json]) -> Fate:
+    """Say what destroying would do with the resources in a stack's state.
+
+    Raises:
+        SettingError: a setting is wrong.
+    """
+    settings = from_config(stack.config, stack.name)
+    own = [row for row in resources if row.get("custom", True) and not str(row["type"]).startswith("pulumi:")]
+    services = [row for row in own if row["type"] == SERVICE]
+    others = [row for row in own if row["type"] != SERVICE]
+    return Fate(
+        stack.name,
+        sorted(_named(row) for row in others if not row.get("protect")),
+        sorted(_named(row) for row in others if row.get("protect")),
+        list(_leaves(settings, services, others)),
+    )
+
+
+def refuse_protected(fate: Fate) -> None:
+    """Refuse to begin what the engine would break off half-way.
+
+    Raises:
+        StackError: the stack is marked production, or was when it was deployed.
+    """
+    if fate.protects:
+        key, name = "keras-batch-prediction:production", fate.stack
+        what = f"Stack {name!r} protects {', '.join(fate.protects)}: nothing was deleted"
+        how = f"pulumi config set {key} false --stack {name}, then: invoke up --stack {name}, then destroy"
+        msg = f"{what}. If they may go, run: {how}"
+        raise StackError(msg)
+
+
+def lines(fate: Fate) -> list[str]:
+    """Return a fate for people."""
+    return [
+        *(f"goes       {name}" for name in fate.deletes),
+        *(f"protected  {name}" for name in fate.protects),
+        *(f"stays      {name}" for name in fate.leaves),
+        f"Stack {fate.stack!r}: {len(fate.deletes)} go, {len(fate.protects)} are protected",
+    ]
+
+
+def facts(fate: Fate) -> dict[str, Any]:
+    """Return a fate for JSON."""
+    return asdict(fate)
+
+
+def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]) -> list[str]:
+    apis = sorted(str((row.get("inputs") or {}).get("service", row.get("id"))) for row in services)
+    told = [f"enabled APIs, which others of the project may use: {', '.join(apis)}"] if apis else []
+    if any(row["type"] == BUCKET for row in others):
+        told += _of_bucket(settings)
+    if any(str(row["type"]).endswith(":Model") for row in others):
+        told.append("records of batch prediction jobs in Vertex AI; all versions of the models go, kept ones too")
+    return [*told, "the stack's file and settings"] if others or apis else ["nothing: the stack has no resources"]
+
+
+def _of_bucket(settings: Settings) -> list[str]:
+    if not settings.force_destroy:
+        key = "keras-batch-prediction:forceDestroy"
+        return [f"bucket {settings.bucket}, if it holds objects ({key} is false): destroy stops there, and says so"]
+    days = settings.soft_delete_days
+    return [f"deleted objects for {days} days, restorable and paid for (softDeleteDays)"] if days else []
+
+
+def _named(row: Json) -> str:
+    kind = str(row["type"]).rpartition(":")[2]
+    return f"{str(row['urn']).rpartition('::')[2]} ({kind})"
