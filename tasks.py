@@ -15,7 +15,7 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, check_tasks, deployment, destruction, local_tasks, stack_tasks
+from infra import batch_runs, check_tasks, deployment, destruction, local_tasks, pulumi_tasks, stack_tasks
 from infra.costs import cost_line
 from infra.engines import choose_engine
 from infra.errors import InfraError
@@ -513,4 +513,5 @@ namespace = Collection(
     check_tasks.doctor,
     local,
     Collection.from_module(stack_tasks, name="stack"),
+    Collection.from_module(pulumi_tasks, name="pulumi"),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
-from infra.engines import usable_engine
+from infra.engines import cli_path, usable_engine
 from infra.errors import InfraError
 from infra.google_apis import connection_to, every
 from infra.google_client import LOGIN, Json, PredictionApiError, client, default_credentials, execute
@@ -69,7 +69,7 @@ def engine(patient: Patient) -> Finding:
     sdk, provider = version("pulumi"), version("pulumi-gcp")
     if chosen == "embedded":
         return Finding("engine", True, f"embedded; Pulumi SDK {sdk}, gcp provider {provider}")
-    said = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=False).stdout.strip()
+    said = subprocess.run([cli_path(), "version"], capture_output=True, text=True, check=False).stdout.strip()
     found = said.removeprefix("v")
     known = f"Pulumi CLI {found or 'of an unknown version'}; SDK {sdk}, gcp provider {provider}"
     return Finding("engine", _numbers(found) >= _numbers(sdk), known, "Run: invoke pulumi.install")

@@ -16,7 +16,7 @@ Engine = Literal["embedded", "pulumi"]
 
 EMBEDDED_STATE = HOME / "stacks"
 CLI_BACKEND = HOME / "pulumi"
-CLI_INSTALL = "curl -fsSL https://get.pulumi.com | sh"
+CLI_HOME = HOME / "pulumi-cli"  # where `invoke pulumi.install` puts the CLI
 
 
 def choose_engine(stack: Stack, asked: str = "") -> Engine:
@@ -43,10 +43,17 @@ def usable_engine(stack: Stack, asked: str = "") -> Engine:
     if asked == "embedded" and engine == "pulumi":
         msg = f"Stack {stack.name!r} is on Google Cloud: only the Pulumi CLI deploys it. Run with: --engine pulumi"
         raise StackError(msg)
-    if engine == "pulumi" and not shutil.which("pulumi"):
-        msg = f"Stack {stack.name!r} needs the Pulumi CLI, and no 'pulumi' is on PATH. Run: {CLI_INSTALL}"
+    if engine == "pulumi" and not cli_path():
+        missing = f"no 'pulumi' is on PATH or under {CLI_HOME.relative_to(ROOT)}"
+        msg = f"Stack {stack.name!r} needs the Pulumi CLI, and {missing}. Run: invoke pulumi.install"
         raise StackError(msg)
     return engine
+
+
+def cli_path() -> str:
+    """Return where the Pulumi CLI is: on PATH, or where `invoke pulumi.install` has put it; "" where it is not."""
+    installed = CLI_HOME / "bin" / "pulumi"
+    return shutil.which("pulumi") or (str(installed) if installed.is_file() else "")
 
 
 def _refuse_other_engine(stack: Stack, engine: Engine) -> None:
@@ -96,18 +103,17 @@ def command_of(stack: Stack, engine: Engine, arguments: list[str]) -> list[str]:
     """Return an engine's command line for a stack."""
     if engine == "embedded":
         return [sys.executable, "-m", "infra.engine", *arguments, "--stack", stack.name]
-    _select_cli_stack(stack)
-    return ["pulumi", *arguments, "--stack", stack.name]
+    if stack.local_url or arguments[0] in {"up", "preview"}:
+        _select_cli_stack(stack)
+    return [cli_path(), *arguments, "--stack", stack.name]
 
 
 def _select_cli_stack(stack: Stack) -> None:
     """Make the stack known to the CLI's backend: `pulumi up` refuses a stack that it has never seen."""
-    if not stack.local_url:
-        return
     environment = environment_of(stack, "pulumi")
-    if "PULUMI_BACKEND_URL" not in os.environ:
+    if environment.get("PULUMI_BACKEND_URL") == f"file://{CLI_BACKEND}":
         CLI_BACKEND.mkdir(parents=True, exist_ok=True)
-    command = ["pulumi", "stack", "select", "--create", stack.name, "--non-interactive"]
+    command = [cli_path(), "stack", "select", "--create", stack.name, "--non-interactive"]
     made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if made.returncode:
         reason = (made.stderr.strip().splitlines() or ["no reason given"])[0]
@@ -116,9 +122,15 @@ def _select_cli_stack(stack: Stack) -> None:
 
 
 def environment_of(stack: Stack, engine: Engine) -> dict[str, str]:
-    """Give the CLI a backend under .local and the empty passphrase for a local stack, unless the user's are set."""
-    if engine == "embedded" or not stack.local_url:
+    """Give the CLI a backend: under .local and with the empty passphrase for a local stack, else the stack's own.
+
+    What the user has set in the environment is left as it is.
+    """
+    if engine == "embedded":
         return dict(os.environ)
+    if not stack.local_url:
+        backend = str(stack.setting("stateBackend", ""))
+        return {**({"PULUMI_BACKEND_URL": backend} if backend else {}), **os.environ}
     defaults = {"PULUMI_BACKEND_URL": f"file://{CLI_BACKEND}", "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if "PULUMI_CONFIG_PASSPHRASE_FILE" not in os.environ:
         defaults["PULUMI_CONFIG_PASSPHRASE"] = ""

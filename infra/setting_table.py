@@ -19,6 +19,8 @@ REGION = one_of(REGIONS, f"a region of Vertex AI, Cloud Storage and Compute Engi
 ZONE = matching(r"[a-z]+-[a-z]+\d{1,2}-[a-z]", "a zone such as us-central1-b")
 BUCKET = matching(r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", "a bucket name: 3 to 63 of a-z, 0-9, _ and -")
 MACHINE_TYPE = matching(r"[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9]", "a machine type such as n1-standard-2")
+BACKEND = matching(r"|(gs|s3|azblob|file|https)://\S+", "empty, or an address such as gs://my-project-pulumi-state")
+STATE = "gs://my-project-pulumi-state"
 IMAGE = matching(r"[a-z0-9][^\s]*/[^\s]+", "an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME")
 
 
@@ -70,6 +72,7 @@ GOOGLE = (
     Setting("gcp:zone", "Where the notebook is: a zone of the region.", ZONE, "{region}-b"),
 )
 OWN = (
+    _own("stateBackend", "Where the Pulumi CLI keeps the state; empty: where you are logged in.", BACKEND, "", STATE),
     _own("bucket", "The bucket's name, unique in all of Google Cloud.", BUCKET, "{project}-batch-prediction"),
     _own("predictionsTtlDays", "Days until predictions are deleted from the bucket.", whole(1, 3650), 30),
     _own(

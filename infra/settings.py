@@ -44,6 +44,7 @@ class Settings:
     project: str
     region: str
     zone: str
+    state_backend: str  # "": the user's own
     bucket: str
     predictions_ttl_days: int
     soft_delete_days: int
@@ -82,6 +83,7 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         project=project,
         region=region,
         zone=zone,
+        state_backend=setting("stateBackend"),
         bucket=setting("bucket"),
         predictions_ttl_days=setting("predictionsTtlDays"),
         soft_delete_days=setting("softDeleteDays"),

@@ -1,13 +1,13 @@
-"""The tasks `stack.*`: which stacks there are, and new ones."""
+"""The tasks `stack.*`: which stacks there are, new ones, and where the Pulumi CLI keeps their states."""
 
 from typing import Any
 
 from invoke import Context, task
 
-from infra import stack_files
+from infra import stack_files, state_backend
 from infra.errors import InfraError
 from infra.reporting import answer, hint, one_line_errors, table
-from infra.stacks import ROOT
+from infra.stacks import ROOT, read_stack
 
 JSON = "end stdout with one JSON object; all else goes to stderr"
 COLUMNS = ("stack", "cloud", "project", "region", "models", "endpoints")
@@ -44,4 +44,18 @@ def list_(_: Context, json: bool = False) -> dict[str, Any]:
     nothing = "No stack has a file. Run: invoke local.start, or: invoke stack.new NAME --project P --region R"
     problems = [row["problem"] for row in rows if row["problem"]]
     answer(json, facts, *(problems if rows else [nothing]))
+    return facts
+
+
+@task(
+    help={"stack": "the stack: infra/stacks/Pulumi.STACK.yaml", "bucket": "default: PROJECT-pulumi-state", "json": JSON}
+)
+@guarded
+def backend(_: Context, stack: str, bucket: str = "", json: bool = False) -> dict[str, Any]:
+    """Make a private, versioned bucket for a Google Cloud stack's state, and name it in the stack's file."""
+    address, made = state_backend.choose_bucket(read_stack(stack), bucket)
+    facts = {"stack": stack, "stateBackend": address, "made": made}
+    was = "made" if made else "there already"
+    answer(json, facts, f"{address}: {was}; setting 'stateBackend' of stack {stack!r}")
+    hint("Next: export PULUMI_CONFIG_PASSPHRASE=... (kept by you), then: invoke up --stack " + stack)
     return facts

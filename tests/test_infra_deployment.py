@@ -6,11 +6,15 @@ The Pulumi CLI is in no package registry: a stand-in on PATH writes down what it
 import json
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from subprocess import CalledProcessError
+from unittest.mock import Mock
 
 import pytest
+from semver import VersionInfo
 
-from infra import deployment, stacks
+from infra import deployment, engines, pulumi_cli, stacks
 from infra.policy.rules import BUCKET
 from infra.stacks import StackError
 
@@ -77,6 +81,64 @@ def test_a_plan_that_breaks_a_rule_is_never_deployed(cli: Path) -> None:
 
 
 def test_a_preview_is_the_clis_own(cli: Path) -> None:
-    """Looking is not judged: it runs once."""
+    """Looking is not judged: it runs once, on a stack that is made known to the backend first."""
     deployment.run("dev", "preview", "", False)
-    assert asked(cli) == ["preview"]
+    assert asked(cli) == ["stack", "preview"]
+
+
+def test_a_stacks_own_state_backend_is_used_unless_the_user_has_set_one(
+    cli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two stacks can keep their states apart without logging in and out."""
+    file = cli / "Pulumi.dev.yaml"
+    file.write_text(file.read_text() + "  keras-batch-prediction:stateBackend: gs://my-project-pulumi-state\n")
+    deployment.run("dev", "preview", "", False)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///elsewhere")
+    deployment.run("dev", "preview", "", False)
+    backends = [json.loads(line)[1] for line in (cli / "log").read_text().splitlines()]
+    assert backends == ["gs://my-project-pulumi-state"] * 2 + ["file:///elsewhere"] * 2
+
+
+def test_the_cli_that_was_installed_here_is_found(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one on PATH, the one under .local is used; without either, the line names the command."""
+    here = cli / "pulumi-cli" / "bin"
+    here.mkdir(parents=True)
+    (cli / "bin" / "pulumi").rename(here / "pulumi")
+    with pytest.raises(StackError, match=r"no 'pulumi' is on PATH or under .*Run: invoke pulumi\.install"):
+        deployment.run("dev", "preview", "", False)
+    monkeypatch.setattr(engines, "CLI_HOME", cli / "pulumi-cli")
+    deployment.run("dev", "preview", "", False)
+    assert asked(cli) == ["stack", "preview"]
+
+
+def test_a_cli_that_is_there_is_not_downloaded_again(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installer asks the one under .local for its version first."""
+    program = cli / "pulumi-cli" / "bin" / "pulumi"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho v{version('pulumi')}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(pulumi_cli, "CLI_HOME", cli / "pulumi-cli")
+    assert pulumi_cli.install() == pulumi_cli.Installed(str(program), version("pulumi"))
+
+
+def test_the_installer_gets_the_sdks_version_and_its_failure_is_one_line(
+    cli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi's own installer is called with the pinned version and the folder under .local."""
+    asked_for: list[tuple[str, str]] = []
+
+    def install(root: str, version: VersionInfo) -> None:
+        asked_for.append((root, str(version)))
+        raise OSError("no network")
+
+    monkeypatch.setattr(pulumi_cli, "CLI_HOME", cli / "pulumi-cli")
+    monkeypatch.setattr("pulumi.automation.PulumiCommand.install", install)
+    with pytest.raises(StackError, match=r"Pulumi CLI 3\..* was not installed: no network\."):
+        pulumi_cli.install()
+    broken = CalledProcessError(1, "sh", output=b"curl: (6)\nNo such version.\n")
+    monkeypatch.setattr("pulumi.automation.PulumiCommand.install", Mock(side_effect=broken))
+    with pytest.raises(StackError, match=r"not installed: No such version\. Check the network"):
+        pulumi_cli.install()
+    with pytest.raises(StackError, match=r"--version is 'new'; wanted: a version such as"):
+        pulumi_cli.install("new")
+    assert asked_for == [(str(cli / "pulumi-cli"), version("pulumi"))]

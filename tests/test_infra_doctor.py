@@ -12,8 +12,10 @@ from invoke import Exit
 from infra import check_tasks, doctor, google_client, leftovers, stacks
 from infra.doctor import CHECKS, Finding, Patient, examine
 from infra.google_apis import APIS, connection_to
+from infra.google_client import PredictionApiError
 from infra.settings import NAMESPACE, from_config, local_stack_config
-from infra.stacks import Stack, read_stack, write_stack
+from infra.stacks import Stack, StackError, read_stack, write_stack
+from infra.state_backend import choose_bucket, make_bucket
 from infra.storage_client import storage_client
 from tests.cloud import LocalCloud
 from tests.discovery import check_request
@@ -206,6 +208,34 @@ def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack
         "notebooks.projects.locations.instances.list",
         "storage.buckets.list",
     ]
+
+
+def test_a_state_bucket_is_made_once_and_named_in_the_stack(google: type[Google], stack: Stack) -> None:
+    """The request is documented; a bucket that is there is taken if it can be read."""
+    (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
+    assert choose_bucket(read_stack("dev")) == ("gs://my-project-pulumi-state", True)
+    google.answers["storage.buckets.insert"] = {"status": 409, "error": {"message": "taken"}}
+    assert choose_bucket(read_stack("dev"), "other-state") == ("gs://other-state", False)
+    assert read_stack("dev").setting("stateBackend") == "gs://other-state"
+    google.answers["storage.buckets.get"] = {"status": 403, "error": {"message": "not yours"}}
+    with pytest.raises(PredictionApiError, match="Cloud Storage refuses taken-state"):
+        choose_bucket(read_stack("dev"), "taken-state")
+    with pytest.raises(StackError, match="--bucket is 'No'; wanted: a bucket name"):
+        choose_bucket(read_stack("dev"), "No")
+    assert read_stack("dev").setting("stateBackend") == "gs://other-state"
+
+
+def test_a_state_bucket_is_private_and_versioned(stack: Stack, local_cloud: LocalCloud) -> None:
+    """On the local cloud: what was asked for is what stands; a local stack itself needs none."""
+    name = unique("state")
+    assert make_bucket(stack, name)
+    assert not make_bucket(stack, name)
+    made = storage_client(outputs(local_cloud)).get_bucket(name)
+    assert made.versioning_enabled
+    assert made.iam_configuration.public_access_prevention == "enforced"
+    assert made.iam_configuration.uniform_bucket_level_access_enabled
+    with pytest.raises(StackError, match="is local: its state is under"):
+        choose_bucket(stack)
 
 
 def test_what_a_stack_forgot_is_left_over(stack: Stack, local_cloud: LocalCloud) -> None:

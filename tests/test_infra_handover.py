@@ -68,7 +68,7 @@ def test_without_the_cli_the_line_names_its_install(clone: Clone, monkeypatch: p
     monkeypatch.setenv("PATH", os.pathsep.join(folders))
     done = clone.invoke("hand-over", "--engine", "pulumi")
     assert done.returncode == 1
-    assert "get.pulumi.com" in done.stderr
+    assert "Run: invoke pulumi.install" in done.stderr
     assert embedded_state(clone).exists()
 
 
