@@ -51,9 +51,9 @@ def usable_engine(stack: Stack, asked: str = "") -> Engine:
 
 
 def cli_path() -> str:
-    """Return where the Pulumi CLI is: on PATH, or where `invoke pulumi.install` has put it; "" where it is not."""
+    """Return where the Pulumi CLI is: where `invoke pulumi.install` has put it, else on PATH; "" where it is not."""
     installed = CLI_HOME / "bin" / "pulumi"
-    return shutil.which("pulumi") or (str(installed) if installed.is_file() else "")
+    return str(installed) if installed.is_file() else shutil.which("pulumi") or ""
 
 
 def _refuse_other_engine(stack: Stack, engine: Engine) -> None:

@@ -17,7 +17,7 @@ guarded = one_line_errors(InfraError, interrupted="Run again: invoke pulumi.inst
 @task(help={"version": "the CLI's version (default: that of the Pulumi SDK in uv.lock)", "json": JSON})
 @guarded
 def install(_: Context, version: str = "", json: bool = False) -> dict[str, Any]:
-    """Put the Pulumi CLI under .local/pulumi-cli by Pulumi's own installer; one on PATH goes before it."""
+    """Put the Pulumi CLI under .local/pulumi-cli by Pulumi's own installer; it goes before one on PATH."""
     say("downloading from get.pulumi.com, unless it is there")
     facts = asdict(pulumi_cli.install(version))
     answer(json, facts, f"Pulumi CLI {facts['version']}: {facts['path']}")
