@@ -147,8 +147,9 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
     if settings.region != prices.region:
         told.append(f"Prices are those of {prices.region}; those of {settings.region} differ, mostly upwards")
     told += [f"{figure.value:g} {figure.unit}: {figure.note}" for figure in prices.figures.values() if figure.note]
-    sources = sorted({figure.source for figure in prices.figures.values() if figure.source})
-    told.append(f"List prices of {prices.as_of} or a few days before: {', '.join(sources)}")
+    sources = sorted({figure.source for figure in prices.figures.values() if figure.as_of})
+    told.append(f"Other list prices are of {prices.as_of} or a few days before: {', '.join(sources)}")
+    told.append(f"Figures were taken from {prices.read_from}: check them before you rely on them")
     return [*told, f"Not counted: {prices.not_counted}"]
 
 

@@ -1,4 +1,4 @@
-"""The dated price table, infra/prices.json: every figure with its unit, and its source or that it is assumed."""
+"""The dated price table, infra/prices.json: every figure with its unit, and its dated source or that it is assumed."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class UnknownPriceError(InfraError):
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure; an assumption has no source."""
+    """One figure; an assumption may name where to look, but has no date: nothing dated confirms it."""
 
     value: float
     unit: str
@@ -47,6 +47,7 @@ class Prices:
     region: str
     as_of: str
     figures: Mapping[str, Figure]
+    read_from: str
     not_counted: str
 
     def __getitem__(self, name: str) -> float:
@@ -77,4 +78,4 @@ def read_prices() -> Prices:
     """Read the table."""
     document = json.loads(FILE.read_text())
     figures = {name: Figure(**figure) for name, figure in document["figures"].items()}
-    return Prices(document["region"], document["as_of"], figures, document["not_counted"])
+    return Prices(document["region"], document["as_of"], figures, document["read_from"], document["not_counted"])

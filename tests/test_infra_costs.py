@@ -29,7 +29,7 @@ def test_every_figure_has_a_dated_source_or_is_called_an_assumption(name: str) -
     figure = read_prices().figures[name]
     if figure.assumption:
         assert figure.note
-        assert not figure.source
+        assert not figure.as_of
     else:
         assert figure.source.startswith("https://cloud.google.com/")
         assert date.fromisoformat(figure.as_of) <= date.fromisoformat(read_prices().as_of)
@@ -70,7 +70,14 @@ def test_a_job_pays_for_its_start_and_for_its_rows() -> None:
 def test_what_is_assumed_is_printed() -> None:
     """The region of the prices, the assumed use and what is not counted stand beside the sum."""
     told = "\n".join(estimate(from_config({**GOOGLE, "gcp:region": "europe-west4"})).assumptions)
-    for part in ("those of europe-west4 differ", "10 minutes", "--rows-per-second", "Not counted", "management fee"):
+    for part in (
+        "those of europe-west4 differ",
+        "10 minutes",
+        "--rows-per-second",
+        "Not counted",
+        "management fee",
+        "were not read",
+    ):
         assert part in told
     assert "differ" not in "\n".join(estimate(from_config(GOOGLE)).assumptions)
 
