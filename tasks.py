@@ -7,21 +7,23 @@ import json as jsonlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, check_tasks, deployment, destruction, local_tasks, pulumi_tasks, stack_tasks
-from infra.costs import cost_line
-from infra.engines import choose_engine
+from infra import batch_runs, check_tasks, deployment, local_tasks, pulumi_tasks, stack_tasks, task_options
+from infra.demo import demo_facts, demo_table, heading
+from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
 from infra.errors import InfraError
-from infra.reporting import answer, confirm_name, fraction_bar, hint, job_counter, one_line_errors, say, table
+from infra.reporting import answer, fraction_bar, hint, job_counter, say
+from infra.setting_table import WRAPPERS
 from infra.settings import from_config
-from infra.stacks import read_stack, remove_setting, write_setting
+from infra.stacks import read_stack, write_setting
+from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper
 from model.errors import UserError
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
@@ -32,107 +34,8 @@ BUILD = ROOT / "build"
 MODEL, METRICS = BUILD / "model.keras", BUILD / "metrics.json"
 SAVED_MODELS, INSTANCES = BUILD / "saved_model", BUILD / "instances"
 JOBS, RESULTS = BUILD / "jobs", BUILD / "results"
-WRAPPERS = ("functional", "decorator")
 
-STACK = {"stack": "the stack: infra/stacks/Pulumi.STACK.yaml (default: local)"}
-JSON = {"json": "end stdout with one JSON object; all else goes to stderr"}
-ENGINE = {"engine": "embedded (local stacks' default) or pulumi (the CLI on PATH; Google Cloud's)"}
-DEPLOY = {
-    **STACK,
-    **ENGINE,
-    **JSON,
-    "target": "only the resource of this URN and what it needs (repeat for more)",
-    "refresh": "read the real state of every resource first",
-    "expect_no_changes": "fail where anything would change",
-}
-WRAPPER = {"wrapper": "functional or decorator (default: decorator)"}
-AGAIN = "What was deployed is saved. Run the same command again to go on"
-
-Facts = dict[str, Any]
-
-
-def step(interrupted: str, *, iterable: Sequence[str] = (), **help_texts: str) -> Callable[[Callable[..., Any]], Any]:
-    """Make a task whose mistakes end in one line, and Ctrl-C in how to go on."""
-    guard = one_line_errors(InfraError, UserError, interrupted=interrupted)
-    return lambda body: task(help=help_texts, iterable=list(iterable))(guard(body))
-
-
-# The stack ------------------------------------------------------------------------------------------------------------
-
-
-@step(AGAIN, iterable=("target",), **DEPLOY)
-def up(
-    _: Context,
-    stack: str = "local",
-    engine: str = "",
-    target: Sequence[str] = (),
-    refresh: bool = False,
-    expect_no_changes: bool = False,
-    json: bool = False,
-) -> Facts:
-    """Program -> APIs, bucket, accounts, notebook; models, versions and endpoints once a model is uploaded."""
-    return deployment.run(stack, "up", engine, json, *deployment.flags(target, refresh, expect_no_changes))
-
-
-@step(AGAIN, iterable=("target",), **DEPLOY)
-def preview(
-    _: Context,
-    stack: str = "local",
-    engine: str = "",
-    target: Sequence[str] = (),
-    refresh: bool = False,
-    expect_no_changes: bool = False,
-    json: bool = False,
-) -> Facts:
-    """Show what `up` would change and what the stack would cost, and change nothing."""
-    flags = deployment.flags(target, refresh, expect_no_changes)
-    say(cost_line(read_stack(stack)))
-    return deployment.run(stack, "preview", engine, json, *flags)
-
-
-@step(AGAIN, preview_only="report drift, leave the state as it is", **STACK, **ENGINE, **JSON)
-def refresh(
-    _: Context, stack: str = "local", engine: str = "", preview_only: bool = False, json: bool = False
-) -> Facts:
-    """Compare the state with what is really there, show the drift and take it over."""
-    return deployment.run(stack, "refresh", engine, json, *["--preview-only"] * preview_only)
-
-
-@step(AGAIN, yes="do not ask", dry_run="only list what would go and what would stay", **STACK, **ENGINE, **JSON)
-def destroy(  # each is an option
-    _: Context, stack: str = "local", engine: str = "", yes: bool = False, dry_run: bool = False, json: bool = False
-) -> Facts:
-    """List what goes and what stays, ask for the stack's name, and delete everything that the stack made."""
-    target = read_stack(stack)
-    fate = destruction.fate_of(target, deployment.state_of(target, choose_engine(target, engine)))
-    answer(json and dry_run, {"stack": stack, **destruction.facts(fate)}, *([] if json else destruction.lines(fate)))
-    if dry_run:
-        return destruction.facts(fate)
-    destruction.refuse_protected(fate)
-    confirm_name(yes, "Destroy all of that?", stack, f"invoke destroy --stack {stack} --yes")
-    facts = deployment.run(stack, "destroy", engine, json)
-    if remove_setting(target, "models"):
-        say("The uploaded models went with the bucket: the stack names none now. Next time: up, upload, up")
-    return facts
-
-
-@step("Run the same command again", **STACK, **JSON, engine="the engine that takes the stack over")
-def hand_over(_: Context, engine: str, stack: str = "local", json: bool = False) -> Facts:
-    """Give a local stack that one engine made to the other: its state moves, nothing is deployed anew."""
-    from infra.handover import hand_over
-
-    facts = hand_over(read_stack(stack), engine)
-    answer(json, facts, f"Stack {stack!r}: {facts['resources']} resources, {facts['from']} -> {facts['engine']} engine")
-    hint(f"Next: invoke preview --stack {stack} --engine {engine}")
-    return facts
-
-
-@step("Nothing was changed", **STACK, **JSON)
-def outputs(_: Context, stack: str = "local", json: bool = False) -> Facts:
-    """Print the stack's outputs: all that tasks know of the infrastructure."""
-    facts = deployment.outputs(read_stack(stack))
-    answer(json, facts, *(f"{name}: {value}" for name, value in facts.items()))
-    return facts
+step = partial(task_options.step, mistakes=[UserError])
 
 
 # The model ------------------------------------------------------------------------------------------------------------
@@ -167,9 +70,7 @@ def export(_: Context, key_type: str = "int64", force: bool = False, json: bool 
 
     kind: Any = key_type  # export refuses what is none
     known = None if force else exporting.up_to_date(MODEL, SAVED_MODELS, key_type=kind)
-    if not known:
-        say("exporting, then checking each SavedModel against the bare model")
-    made = known or exporting.export(MODEL, SAVED_MODELS, key_type=kind)
+    made = known or exporting.export(MODEL, SAVED_MODELS, key_type=kind, progress=say)
     facts = {"exports": [asdict(one) for one in made], "unchanged": bool(known)}
     answer(json, facts, *(exporting.describe(one, unchanged=bool(known)) for one in made))
     return facts
@@ -193,19 +94,6 @@ def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
     facts = {"stack": stack, "models": models, "changed": changed}
     answer(json, facts, *rows, f"Setting 'models' {'written to' if changed else 'unchanged in'} {target.path.name}")
     hint(f"Next: invoke up --stack {stack}")
-    return facts
-
-
-@step(AGAIN, wrapper="functional, decorator or both (default)", remove="undeploy instead", **STACK, **ENGINE, **JSON)
-def deploy(
-    c: Context, wrapper: str = "both", stack: str = "local", remove: bool = False, engine: str = "", json: bool = False
-) -> Facts:
-    """Uploaded models -> endpoints that serve them: writes the stack setting `endpoints`, then runs `up`."""
-    chosen = set(WRAPPERS if wrapper == "both" else [known_wrapper(wrapper)])
-    target = read_stack(stack)
-    there = set(target.setting("endpoints", []))
-    write_setting(target, "endpoints", sorted(there - chosen if remove else there | chosen))
-    facts: Facts = up(c, stack=stack, engine=engine, json=json)
     return facts
 
 
@@ -290,11 +178,12 @@ def promote(_: Context, wrapper: str = "decorator", stack: str = "local", json: 
     """Give the stack's version the alias `production`, if its model's error is within the stack's limit."""
     from infra import promotion
     from infra.prediction import connect
+    from model.evaluation import rmse_of
 
     target = read_stack(stack)
     found = deployment.outputs(target)
     version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
-    rmse = evaluated(wrapper, version)
+    rmse = rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)
     promotion.check_gate(rmse, from_config(target.config, stack).max_rmse, stack)
     moved = promotion.promote(connect(found), version["versionName"])
     facts = {"stack": stack, "wrapper": wrapper, **asdict(moved), "test_rmse": rmse}
@@ -350,7 +239,7 @@ def demo(c: Context, stack: str = "local", engine: str = "", json: bool = False)
         joined = [results(c, job=job["job"], stack=stack) for job in jobs]
     facts = demo_facts(stack, deployed["engine"], metrics, jobs, joined, time.monotonic() - began)
     if not json:
-        demo_table(facts)
+        demo_table(facts, MODEL, METRICS, SAVED_MODELS)
     answer(json, facts)
     return facts
 
@@ -372,49 +261,15 @@ def test(c: Context, long: bool = False, match: str = "") -> None:
 # What the tasks share -------------------------------------------------------------------------------------------------
 
 
-def known_wrapper(name: str) -> Any:
-    """Refuse a wrapper that there is not."""
-    if name not in WRAPPERS:
-        raise InfraError(f"No wrapper {name!r}. Run with: --wrapper {WRAPPERS[0]}, or --wrapper {WRAPPERS[1]}")
-    return name
-
-
-def evaluated(wrapper: str, version: Facts) -> float:
-    """Return the error on the test rows of the model that a version was made of: build/ must still hold that model."""
-    from model import export as exporting
-    from model.files import sha256
-    from model.train import read_metrics
-
-    metrics = read_metrics(METRICS)
-    made = exporting.up_to_date(MODEL, SAVED_MODELS, key_type=key_type_of("decorator")) or []
-    digests = [one.digest for one in made if one.wrapper == wrapper]
-    if sha256(MODEL) != metrics.model_sha256 or version["digest"] not in digests:
-        remedy = "Run: invoke train export upload up"
-        raise InfraError(f"{METRICS} is not of the model that version {version['version']} was made of. {remedy}")
-    return metrics.test_rmse
-
-
-def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
-    """Upload one SavedModel below its digest."""
-    from infra.storage import upload_folder
-
-    uri = f"{found['bucketUrl']}/models/{wrapper}/{sha256[:12]}/"
-    with fraction_bar(f"upload {wrapper}") as bar:
-        sent = upload_folder(found, SAVED_MODELS / wrapper, uri, lambda done, total: bar(done / max(total, 1), uri))
-    return {"artifactUri": uri, "digest": sha256, "files": sent.files, "sent": sent.sent}
-
-
 def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> tuple[Path, Path | None]:
     """Return the instances that `name` stands for, looked over, and the true prices where they are known."""
-    from model.dataset import SEED_ROWS, write_test_rows
+    from model.dataset import write_sample
     from model.instance_keys import look_over
 
     if on_duplicate_key not in {"error", "keep"}:
         raise InfraError(f"No policy {on_duplicate_key!r}. Run with: --on-duplicate-key error, or keep")
-    file, targets = Path(name), None
-    if name in {"seed", "test"}:
-        file, targets = INSTANCES / f"{wrapper}-{name}.jsonl", INSTANCES / f"{wrapper}-{name}.prices.jsonl"
-        write_test_rows(file, SEED_ROWS if name == "seed" else sys.maxsize, key_type_of(wrapper), targets)
+    sample = write_sample(name, SAVED_MODELS / wrapper, INSTANCES) if name in {"seed", "test"} else None
+    file, targets = sample or (Path(name), None)
     found = look_over(file, wrapper)
     if found.duplicates and on_duplicate_key == "error":
         remedy = "Make keys unique, or run with: --on-duplicate-key keep"
@@ -425,60 +280,14 @@ def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> 
     return file, targets
 
 
-def key_type_of(wrapper: str) -> Any:
-    """Return the type of the keys that an exported SavedModel takes; int64 where none lies here."""
-    from model.signature import UnusableModelError, read_signature
+def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
+    """Upload one SavedModel below its digest."""
+    from infra.storage import upload_folder
 
-    try:
-        signature = read_signature(SAVED_MODELS / wrapper)
-    except UnusableModelError:
-        return "int64"
-    return next((tensor.dtype for tensor in signature.inputs if tensor.alias == "key"), "int64")
-
-
-def heading(number: int, text: str) -> None:
-    """Say which part of the demo comes now."""
-    say(f"\n[{number}/8] {text}")
-
-
-def demo_facts(
-    stack: str, engine: Any, metrics: Facts, jobs: list[Facts], joined: list[Facts], seconds: float
-) -> Facts:
-    """Put together what the demo has shown."""
-    kept = ("train_rmse", "test_rmse", "epochs", "seconds")
-    rows = [
-        {
-            **{key: job[key] for key in ("wrapper", "job", "instances", "predicted", "failed", "seconds")},
-            "joined": result["joined"],
-            "rmse": result["rmse"],
-            "output": result["output"],
-        }
-        for job, result in zip(jobs, joined, strict=True)
-    ]
-    return {
-        "engine": engine,
-        "stack": stack,
-        "resources": deployment.resources(stack, engine),
-        "metrics": {key: metrics[key] for key in kept},
-        "jobs": rows,
-        "seconds": round(seconds, 1),
-    }
-
-
-def demo_table(facts: Facts) -> None:
-    """Show what came out, and where everything lies."""
-    columns = ("wrapper", "instances", "predicted", "failed", "joined", "rmse", "seconds")
-    table(
-        "\nPredictions matched to their instances", columns, [[job[name] for name in columns] for job in facts["jobs"]]
-    )
-    print("RMSE against the true prices, in 1,000 dollars")
-    for job in facts["jobs"]:
-        print(f"  {job['wrapper']}: {job['output']} (also .csv, .parquet)")
-    print(f"  model and metrics: {MODEL}, {METRICS}; SavedModels: {SAVED_MODELS}/")
-    print(
-        f"  {facts['resources']} resources in stack {facts['stack']!r} by the {facts['engine']} engine; invoke outputs"
-    )
-    print(f"  the local cloud goes on running; stop it with: invoke local.stop\n{facts['seconds']:.0f} s")
+    uri = f"{found['bucketUrl']}/models/{wrapper}/{sha256[:12]}/"
+    with fraction_bar(f"upload {wrapper}") as bar:
+        sent = upload_folder(found, SAVED_MODELS / wrapper, uri, lambda done, total: bar(done / max(total, 1), uri))
+    return {"artifactUri": uri, "digest": sha256, "files": sent.files, "sent": sent.sent}
 
 
 def tool(c: Context, group: str, command: str) -> None:

@@ -16,6 +16,7 @@ from model.command import Outcome, parser, run
 from model.errors import UserError, unreadable
 from model.files import replacing
 from model.keys import KEY_TYPES, Key, KeyType, make_keys
+from model.signature import UnusableModelError, read_signature
 
 DATA = Path(__file__).parent / "data" / "boston_housing.csv"
 FEATURES = 13
@@ -91,6 +92,23 @@ def write_test_rows(path: Path, count: int, key_type: KeyType = "int64", targets
     if targets:
         write_targets(targets, islice(data.test_prices, len(keys)), keys)
     return write_instances(path, islice(data.test_features, len(keys)), keys)
+
+
+def write_sample(name: str, saved_model: Path, folder: Path) -> tuple[Path, Path]:
+    """Write the `seed` or `test` rows, keyed as a SavedModel takes them; return their file and that of true prices."""
+    file = folder / f"{saved_model.name}-{name}.jsonl"
+    targets = file.with_suffix(".prices.jsonl")
+    write_test_rows(file, SEED_ROWS if name == "seed" else sys.maxsize, key_type_of(saved_model), targets)
+    return file, targets
+
+
+def key_type_of(saved_model: Path) -> KeyType:
+    """Return the type of the keys that a SavedModel takes; int64 where none lies there."""
+    try:
+        inputs = read_signature(saved_model).inputs
+    except UnusableModelError:
+        return "int64"
+    return "string" if any(tensor.alias == "key" and tensor.dtype == "string" for tensor in inputs) else "int64"
 
 
 def _program(options: argparse.Namespace) -> Outcome:

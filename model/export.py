@@ -1,7 +1,7 @@
 """Trained Keras model -> keyed SavedModels, each checked against the bare model before it takes its place."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -56,6 +56,7 @@ def export(
     output: Path = OUTPUT,
     wrappers: Sequence[Wrapper] = WRAPPERS,
     key_type: KeyType = "int64",
+    progress: Callable[[str], object] | None = None,
 ) -> list[Exported]:
     """Write `output/<wrapper>/` for each wrapper. Exporting the same model again gives the same bytes and digest.
 
@@ -64,6 +65,8 @@ def export(
     _check_wanted(wrappers, key_type)
     bare = _read_model(model)
     made_from = _made_from(model, key_type)
+    if progress:
+        progress("exporting, then checking each SavedModel against the bare model")
     made = [_export_one(bare, output / wrapper, wrapper, key_type) for wrapper in wrappers]
     with replacing(output / RECORD) as temporary:
         temporary.write_bytes(orjson.dumps(asdict(Record(made_from, tuple(made))), option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,0 +1,53 @@
+"""What the demo says: a heading for each part, and at the end what came out and where it lies."""
+
+from pathlib import Path
+from typing import Any
+
+from infra import deployment
+from infra.reporting import say, table
+from infra.task_options import Facts
+
+
+def heading(number: int, text: str) -> None:
+    """Say which part of the demo comes now."""
+    say(f"\n[{number}/8] {text}")
+
+
+def demo_facts(
+    stack: str, engine: Any, metrics: Facts, jobs: list[Facts], joined: list[Facts], seconds: float
+) -> Facts:
+    """Put together what the demo has shown."""
+    kept = ("train_rmse", "test_rmse", "epochs", "seconds")
+    rows = [
+        {
+            **{key: job[key] for key in ("wrapper", "job", "instances", "predicted", "failed", "seconds")},
+            "joined": result["joined"],
+            "rmse": result["rmse"],
+            "output": result["output"],
+        }
+        for job, result in zip(jobs, joined, strict=True)
+    ]
+    return {
+        "engine": engine,
+        "stack": stack,
+        "resources": deployment.resources(stack, engine),
+        "metrics": {key: metrics[key] for key in kept},
+        "jobs": rows,
+        "seconds": round(seconds, 1),
+    }
+
+
+def demo_table(facts: Facts, *places: Path) -> None:
+    """Show what came out, and where everything lies."""
+    columns = ("wrapper", "instances", "predicted", "failed", "joined", "rmse", "seconds")
+    table(
+        "\nPredictions matched to their instances", columns, [[job[name] for name in columns] for job in facts["jobs"]]
+    )
+    print("RMSE against the true prices, in 1,000 dollars")
+    for job in facts["jobs"]:
+        print(f"  {job['wrapper']}: {job['output']} (also .csv, .parquet)")
+    print(f"  model, metrics and SavedModels: {', '.join(map(str, places))}")
+    print(
+        f"  {facts['resources']} resources in stack {facts['stack']!r} by the {facts['engine']} engine; invoke outputs"
+    )
+    print(f"  the local cloud goes on running; stop it with: invoke local.stop\n{facts['seconds']:.0f} s")
