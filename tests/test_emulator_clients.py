@@ -201,6 +201,9 @@ def test_workbench_instance_lives_its_life(client: Client) -> None:
     assert patched["gceSetup"]["machineType"] == "e2-standard-4"
     assert patched["gceSetup"]["metadata"] == setup["metadata"]
     assert patched["gceSetup"]["instanceId"] == made["gceSetup"]["instanceId"]
+    emptied = {"gceSetup": {"metadata": {"idle-timeout-seconds": "", "kept": "1"}}}
+    patched = instances.patch(name=name, updateMask="gceSetup.metadata", body=emptied).execute()["response"]
+    assert patched["gceSetup"]["metadata"] == {"kept": "1"}
     resized = {"dataDisk": {"diskSizeGb": "200"}}
     answer = instances.resizeDisk(notebookInstance=name, body=resized).execute()
     assert answer["response"]["gceSetup"]["dataDisks"][0]["diskSizeGb"] == "200"

@@ -70,6 +70,9 @@ def test_life_of_an_endpoint(locations: Any) -> None:
     assert endpoints.delete(name=name).execute()["done"]
     assert refused(endpoints.get(name=name))[0] == 404
     assert refused(endpoints.create(parent=PARENT, body=body, endpointId="01"))[0] == 400
+    # The gcp provider documents, and makes, ids of 10 digits
+    ten = endpoints.create(parent=PARENT, body=body, endpointId="1234567890").execute()
+    endpoints.delete(name=ten["response"]["name"]).execute()
     assert refused(endpoints.create(parent=PARENT, body={}))[0] == 400
 
 

@@ -21,7 +21,7 @@ from infra.emulator.vertex_rules import (
     required_mask,
 )
 
-ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
+ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,9}")
 UPDATABLE = (
     "displayName",
     "description",
@@ -72,7 +72,7 @@ def create(call: Call) -> Json:
     endpoint_id = call.parameter("endpointId")
     findings = display_name_findings(call.body, "endpoint") + label_findings(call.body, "endpoint")
     if endpoint_id and not ENDPOINT_ID.fullmatch(endpoint_id):
-        rule = "up to 63 characters of [a-z0-9-] starting with a letter, or up to 9 digits without leading zeros"
+        rule = "up to 63 characters of [a-z0-9-] starting with a letter, or up to 10 digits without leading zeros"
         findings.append(("endpoint_id", f"The endpoint id {endpoint_id!r} is not valid: {rule}."))
     refuse(findings)
     name = f"{call.path['parent']}/endpoints/{endpoint_id or numeric_id(call)}"

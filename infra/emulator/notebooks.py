@@ -67,8 +67,12 @@ def _gce_setup(name: str, sent: Json) -> Json:
     project = name.split("/")[1]
     accounts = sent.get("serviceAccounts") or [{"email": f"{PROJECT_NUMBER}-compute@developer.gserviceaccount.com"}]
     disks = sent.get("dataDisks") or [{}]
+    # An empty value removes its key: so does the gcp provider, which cannot send a mask for one key.
+    metadata = {key: value for key, value in (sent.get("metadata") or {}).items() if value != ""}
+    kept = {key: value for key, value in sent.items() if key != "metadata"}
     return {
-        **sent,
+        **kept,
+        **({"metadata": metadata} if metadata else {}),
         "machineType": sent.get("machineType") or MACHINE_TYPE,
         "serviceAccounts": [{**account, "scopes": SCOPES} for account in accounts],
         "tags": sorted({*(sent.get("tags") or []), *TAGS}),
