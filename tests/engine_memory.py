@@ -139,7 +139,7 @@ class Memory:
 
     def deployment(self, **options: Any) -> Deployment:
         """Begin a deployment."""
-        ledger = Ledger(self.snapshot, self.writes.append)
+        ledger = Ledger(self.snapshot, self.writes.append, ordered="targets" in options)
         registry = Registry({"memory": lambda _: self.cloud}, self.snapshot.resources)
         return Deployment(Options("memory", "dev", **options), ledger, registry, Watcher())
 

@@ -155,13 +155,13 @@ def test_destroy_asks_and_deletes_in_reverse(stack: EngineStack) -> None:
 
 @pytest.mark.long
 def test_a_protected_resource_stays_and_says_how_to_lift_it(stack: EngineStack) -> None:
-    """Destroy leaves a protected resource and what it needs; the error names the command."""
+    """Destroy leaves a protected resource, and what comes after it; the error names the command."""
     stack.set({"a": {"v": 1}, "p": {"from": "a", "o": {"protect": True}}, "x": {"v": 1}})
     assert stack.run("up", "--yes").code == 0
     ran = stack.run("destroy", "--yes")
     assert ran.code == 1
     assert "pulumi state unprotect 'urn:pulumi:dev::scenarios::pulumi-python:dynamic/scenario:Thing::p'" in ran.out
-    assert sorted(stack.names()) == ["a", "p"]
+    assert sorted(stack.names()) == ["a", "p", "x"]
 
 
 @pytest.mark.long

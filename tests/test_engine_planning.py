@@ -102,11 +102,11 @@ def test_a_replacement_cut_off_after_its_deletion_is_completed() -> None:
 
 
 def test_a_deletion_that_fails_keeps_what_it_needs() -> None:
-    """Resources that the kept one depends on stay with it; the rest goes."""
+    """Resources that the kept one depends on stay with it, and so does what would have come after it."""
     memory = Memory(Recorded(delete_fails=["b"]))
     memory.up({"a": {"v": 1}, "b": {"from": "a"}, "c": {"v": 1}})
     deployment = memory.destroy()
-    assert memory.names() == ["a", "b"]
+    assert memory.names() == ["a", "b", "c"]
     assert deployment.tally.failures == {next(iter(deployment.tally.failures)): "b is in use"}
     memory.cloud.delete_fails = []
     memory.destroy()
@@ -130,15 +130,30 @@ def test_reading_a_resource_notes_it_as_external_and_never_deletes_it() -> None:
     assert memory.names() == []
 
 
-def test_importing_takes_over_what_stands_and_refuses_what_differs() -> None:
-    """An import makes no resource; a program that describes it differently is told so."""
+def test_importing_takes_over_what_stands() -> None:
+    """An import makes no resource, and is made once; one of what is not there fails."""
     memory = Memory(Recorded(there={"there-1": {"name": "i", "v": 7, "made": "7.0!"}}))
-    assert not memory.up({"i": {"v": 8, "o": {"import_id": "there-1"}}}).tally.ok
+    memory.up({})
     assert not memory.up({"i": {"v": 7, "o": {"import_id": "nowhere"}}}).tally.ok
-    deployment = memory.up({"i": {"v": 7, "o": {"import_id": "there-1"}}})
-    assert deployment.tally.counts == {"same": 1, "import": 1}
-    assert memory.calls() == []
+    imported = {"i": {"v": 7, "o": {"import_id": "there-1"}}}
+    assert memory.up(imported).tally.counts == {"same": 1, "import": 1}
+    assert memory.up(imported).tally.counts == {"same": 2}
     assert memory.up({"i": {"v": 7}}).tally.counts == {"same": 2}
+    assert memory.calls() == []
+
+
+def test_an_import_that_differs_is_updated_and_never_replaced() -> None:
+    """What a program says beyond the resource that stands is done after the import, unless that replaces it."""
+    there = {"there-1": {"name": "i", "v": 7, "made": "7.0!"}}
+    memory = Memory(Recorded(there=there))
+    memory.up({})
+    deployment = memory.up({"i": {"v": 8, "o": {"import_id": "there-1"}}})
+    assert deployment.tally.counts == {"same": 1, "import": 1, "update": 1}
+    assert ops(memory.calls()) == ["update i"]
+    memory = Memory(Recorded(there=there))
+    deployment = memory.up({"i": {"v": 7, "force": "x", "o": {"import_id": "there-1"}}})
+    assert "drop `import_`" in next(iter(deployment.tally.failures.values()))
+    assert memory.calls() == []
 
 
 def test_refresh_drops_what_is_gone_from_what_others_say() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.engine import assets, paths, wire
+from infra.engine import assets, ignoring, paths, wire
 from infra.engine import urn as names
 from infra.engine.errors import StepError
 from infra.engine.goal import seconds
@@ -86,7 +86,7 @@ def test_ignored_changes_keep_the_old_value(ignored: str, expected: dict[str, An
     """IgnoreChanges puts back what was there, or takes away what was not, at that path alone."""
     old = {"labels": {"a": 1}, "list": [{"x": 0}, {"x": 1}], "gone": True}
     new = {"labels": {"a": 9, "b": 2}, "list": [{"x": 2}, {"x": 3}]}
-    assert paths.keep_old(new, old, [ignored]) == expected
+    assert ignoring.keep_old(new, old, [ignored]) == expected
 
 
 def test_differences_are_named_by_path() -> None:

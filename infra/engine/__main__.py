@@ -51,6 +51,8 @@ def _add_deploying(command: argparse.ArgumentParser, name: str) -> None:
     add("-p", "--parallel", type=int, default=PARALLEL, help="operations at once")
     if name != "destroy":
         add("--expect-no-changes", action="store_true", help="fail where anything changes")
+    if name == "destroy":
+        add("--exclude-protected", action="store_true", help="leave protected resources, and what they need")
     if name != "preview":
         add("-y", "--yes", action="store_true", help="ask nothing")
         add("-f", "--skip-preview", action="store_true", help="ask nothing, show no preview first")
@@ -83,6 +85,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         targets=tuple(given.get("target", ())),
         target_dependents=given.get("target_dependents", False),
         policy_packs=tuple(str(Path(pack).resolve()) for pack in given.get("policy_pack", ())),
+        exclude_protected=given.get("exclude_protected", False),
         file=str(Path(given["file"]).resolve()) if given.get("file") else "",
         name=given.get("name", ""),
         parallel=max(1, given.get("parallel", PARALLEL)),

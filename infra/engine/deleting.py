@@ -1,57 +1,69 @@
 """Deletion in reverse order: a resource goes when nothing that needs it is left."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from infra.engine import urn as names
 from infra.engine.deployment import Deployment
 from infra.engine.errors import StepError, StoppedError
 from infra.engine.planning import protected, standing
 from infra.engine.providers import ProviderError
-from infra.engine.state import ResourceState
-from infra.engine.steps import DELETE, DELETE_REPLACED, READ_DISCARD, Step
+from infra.engine.state import ResourceState, needs
+from infra.engine.steps import DELETE, DELETE_REPLACED, DISCARD, DISCARD_REPLACED, REMOVE_PENDING, Step
 
 
 def delete_leftovers(deployment: Deployment) -> None:
     """Delete what the program no longer declares, and the old halves of replacements."""
-    doomed = [state for state in deployment.ledger.olds() if deployment.options.targeted(state.urn)]
-    delete_all(deployment, doomed)
+    delete_all(deployment, doomed(deployment))
+
+
+def doomed(deployment: Deployment) -> list[ResourceState]:
+    """Return what goes of the old resources; with targets those, and what cannot stand without them."""
+    chosen: list[ResourceState] = []
+    going: set[str] = set()
+    for state in deployment.ledger.olds():
+        if not deployment.targets.name(state.urn):
+            if not needs(state) & going:
+                continue
+            if not deployment.options.target_dependents:
+                deployment.complain(state.urn, "it depends on a target. Name it too, or pass --target-dependents")
+        chosen.append(state)
+        going.add(state.urn)
+    return chosen if deployment.tally.ok or deployment.options.preview else []
+
+
+def unprotected(deployment: Deployment) -> list[ResourceState]:
+    """Return what goes, without the protected resources and what they need."""
+    chosen: list[ResourceState] = []
+    kept: set[str] = set()
+    for state in reversed(doomed(deployment)):
+        if (state.protect and not state.delete) or state.urn in kept:
+            kept |= needs(state)
+        else:
+            chosen.insert(0, state)
+    return chosen
 
 
 def delete_all(deployment: Deployment, doomed: Iterable[ResourceState]) -> None:
-    """Delete resources, dependents first, independent ones at once; what cannot go holds what it needs."""
+    """Delete resources, dependents first, independent ones at once; after a failure nothing more is begun."""
     waiting = list(doomed)
     going = frozenset(state.urn for state in waiting)
-    running: dict[Future[bool], ResourceState] = {}
-    held: set[str] = set()
     with ThreadPoolExecutor(deployment.options.parallel) as pool:
-        while waiting or running:
-            for state in _ready(waiting, running.values()):
-                waiting = [other for other in waiting if other is not state]
-                if state.urn in held or deployment.stopping.is_set():
-                    held |= _needs(state)
-                else:
-                    running[pool.submit(_delete, deployment, state, going)] = state
-            if not running:
-                continue
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                state = running.pop(future)
-                if not future.result():
-                    held |= _needs(state)
+        for states in _rounds(waiting):
+            if not all(list(pool.map(lambda state: _delete(deployment, state, going), states))):
+                return
 
 
-def _ready(waiting: list[ResourceState], running: Iterable[ResourceState]) -> Iterator[ResourceState]:
-    busy: set[str] = set()
-    for state in (*running, *waiting):
-        busy |= _needs(state)
-    # A cycle cannot stand in a sound state; were there one, its last member goes first.
-    free = [state for state in reversed(waiting) if state.urn not in busy]
-    yield from free or ([] if list(running) else waiting[-1:])
-
-
-def _needs(state: ResourceState) -> set[str]:
-    needed = {*state.dependencies, state.parent, names.referred(state.provider), state.deleted_with}
-    return needed.union(*state.property_dependencies.values()) - {"", state.urn}
+def _rounds(waiting: list[ResourceState]) -> list[list[ResourceState]]:
+    """Split into rounds: each needs only what goes in later ones."""
+    rounds: list[list[ResourceState]] = []
+    while waiting:
+        there = {state.urn for state in waiting}
+        # A cycle cannot stand in a sound state; were there one, its first member would be taken as free.
+        free = [state for state in waiting if not needs(state) & there] or waiting[:1]
+        waiting = [state for state in waiting if not any(state is other for other in free)]
+        rounds.insert(0, free)
+    return rounds
 
 
 def _delete(deployment: Deployment, state: ResourceState, going: frozenset[str]) -> bool:
@@ -71,9 +83,11 @@ def _delete(deployment: Deployment, state: ResourceState, going: frozenset[str])
 
 
 def _operation(state: ResourceState) -> str:
-    if state.pending_replacement or state.external:
-        return READ_DISCARD
-    return DELETE_REPLACED if state.delete else DELETE
+    if state.external:
+        return DISCARD_REPLACED if state.delete else DISCARD
+    if state.delete:
+        return DELETE_REPLACED
+    return REMOVE_PENDING if state.pending_replacement else DELETE
 
 
 def _remove(deployment: Deployment, state: ResourceState, going: frozenset[str]) -> None:

@@ -5,17 +5,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from infra.engine import urn as names
+from infra.engine.aliasing import Aliases
 from infra.engine.errors import StepError, StoppedError
-from infra.engine.goal import Alias, Goal, Outcome
+from infra.engine.goal import Goal, Outcome
 from infra.engine.ledger import Ledger
 from infra.engine.policies import Judge
 from infra.engine.providers import Properties
 from infra.engine.registry import Registry
 from infra.engine.state import ResourceState
 from infra.engine.steps import UNCHANGING, Events, Step, Tally
+from infra.engine.targeting import Targets
 from infra.engine.wire import known_only
 
 PARALLEL = 16  # provider calls at once
@@ -32,10 +33,6 @@ class Options:
     target_dependents: bool = False
     parallel: int = PARALLEL
     frozen: bool = False  # refuse every change
-
-    def targeted(self, urn: str) -> bool:
-        """Tell whether a resource is among the targets; all are where none is named."""
-        return not self.targets or any(fnmatchcase(urn, target) for target in self.targets)
 
 
 class Deployment:
@@ -59,13 +56,15 @@ class Deployment:
         self.judge: Judge = lambda _type, _inputs: None  # refuses what breaks a policy
         self.lock = threading.RLock()
         self.providers_lock = threading.RLock()  # held while a default provider is registered
-        self.condemned: set[str] = set()  # deleted ahead of the replacement of what they depend on
+        # Deleted ahead of the replacement of what they depend on -> the keys that this touches.
+        self.condemned: dict[str, tuple[str, ...]] = {}
+        self.targets = Targets(options.targets, options.target_dependents)
         self.left_out: set[str] = set()  # new resources that --target does not name
         self.stack_outputs: Properties | None = None
         self.wake: Callable[[], None] = lambda: None  # tells whoever waits for the program that the user interrupts
-        self._claimed: set[str] = set()
         self._blocked: set[str] = set()
-        self._aliased: dict[str, str] = {}
+        self._aliases = Aliases(options.project, options.stack)
+        self._before = {state.urn: state for state in ledger.before if not state.delete}
         self._idle = threading.Condition()
         self._running = 0
         self._slots = threading.BoundedSemaphore(options.parallel)
@@ -81,43 +80,33 @@ class Deployment:
             StepError: where another one has it.
         """
         with self.lock:
-            if urn in self._claimed:
-                what = f"{names.name_of(urn)!r} of type {names.type_of(urn)}"
-                msg = f"the program declares {what} twice: name one differently"
-                raise StepError(msg)
-            self._claimed.add(urn)
+            self._aliases.claim(urn)
 
     def claimed(self, urn: str) -> bool:
         """Tell whether the program has declared a resource already."""
         with self.lock:
-            return urn in self._claimed
+            return self._aliases.claimed(urn)
 
     def find_old(self, goal: Goal, urn: str) -> ResourceState | None:
-        """Return what stands under a resource's name, or under one that it had."""
+        """Return what stands under a resource's name, or under one that it had.
+
+        Raises:
+            StepError: where that is another resource of the program.
+        """
         with self.lock:
-            if (old := self.ledger.old(urn)) is not None:
-                return old
-            for alias in self._alias_urns(goal):
-                if self.ledger.old(alias) is not None:
-                    self.ledger.rename(alias, urn)
-                    self._aliased[urn] = alias
-                    return self.ledger.old(alias)
+            if urn in self._before:
+                return self.ledger.old(urn)
+            for former in self._aliases.of(goal):
+                if former in self._before:
+                    self._aliases.follow(urn, former)
+                    self.ledger.rename(former, urn)
+                    return self.ledger.old(former)
             return None
 
-    def _alias_urns(self, goal: Goal) -> list[str]:
-        own = [self._alias_urn(alias, goal) for alias in goal.aliases]
-        former = self._aliased.get(goal.parent)
-        if former is None:
-            return own
-        pairs = [(goal.type, goal.name), *((names.type_of(urn), names.name_of(urn)) for urn in own)]
-        return own + [self.urn(type_, _follow(name, goal.parent, former), former) for type_, name in pairs]
-
-    def _alias_urn(self, alias: Alias, goal: Goal) -> str:
-        if alias.urn:
-            return alias.urn
-        parent = "" if alias.no_parent else alias.parent or goal.parent
-        stack, project = alias.stack or self.options.stack, alias.project or self.options.project
-        return names.make_urn(stack, project, parent, alias.type or goal.type, alias.name or goal.name)
+    def unknown_targets(self) -> list[str]:
+        """Return the targets that neither the state nor the program has."""
+        with self.lock:
+            return [urn for urn in self.targets.unknown(self._before) if not self._aliases.claimed(urn)]
 
     def blockers(self, goal: Goal, provider: str) -> set[str]:
         """Return the resources that a goal needs and that are not there: failed, skipped or left out."""
@@ -133,6 +122,12 @@ class Deployment:
             self.tally.failures[urn] = message
         self.events.failed(urn, message)
         return Outcome(urn, result="failed")
+
+    def complain(self, urn: str, message: str) -> None:
+        """Note what will fail, and go on: a preview shows the rest of the plan too."""
+        with self.lock:
+            self.tally.failures[urn] = message
+        self.events.failed(urn, message)
 
     def skip(self, urn: str) -> Outcome:
         """Leave a resource as it is, because something that it needs is not there."""
@@ -181,23 +176,17 @@ class Deployment:
                 self.ledger.swap(state, replace(state, outputs=known))
 
     def _known(self, urn: str, outputs: Properties) -> Properties:
-        return outputs if self.options.preview else known_only(outputs, self._before(urn))
+        return outputs if self.options.preview else known_only(outputs, self._outputs_before(urn))
 
-    def _before(self, urn: str) -> Properties:
-        return next((state.outputs for state in self.ledger.before if state.urn == urn), {})
+    def _outputs_before(self, urn: str) -> Properties:
+        return self._before[urn].outputs if urn in self._before else {}
 
     def enter_stack_outputs(self) -> None:
         """Enter the stack's outputs; after a failure those that the program did not come to stay as they were."""
         root = next((state for state in self.ledger.snapshot().resources if state.type == names.STACK_TYPE), None)
         if root is None or self.stack_outputs is None:
             return
-        before = self._before(root.urn)
+        before = self._outputs_before(root.urn)
         after = self._known(root.urn, self.stack_outputs if self.tally.ok else {**before, **self.stack_outputs})
         self.set_outputs(root.urn, after)
         self.events.stack_outputs(before, after)
-
-
-def _follow(name: str, parent: str, former: str) -> str:
-    # A child that carries its parent's name in front of its own was renamed with it.
-    now = names.name_of(parent)
-    return names.name_of(former) + name.removeprefix(now) if name.startswith(now) else name

@@ -52,7 +52,9 @@ class Digest:
 def _is_shown(step: Step) -> bool:
     if step.internal or step.op in PHYSICAL:
         return False
-    return step.op != SAME or names.type_of(step.urn) == names.STACK_TYPE
+    if step.op != SAME or names.type_of(step.urn) == names.STACK_TYPE:
+        return True
+    return step.old is not None and step.new is not None and step.old.protect != step.new.protect
 
 
 def preview_json(digest: Digest, tally: Tally, config: Mapping[str, str], seconds: float) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from infra.engine import urn as names
-from infra.engine.steps import READ_DISCARD, SAME, Step, Tally
+from infra.engine.steps import DISCARD, DISCARD_REPLACED, REMOVE_PENDING, SAME, Step, Tally
 from infra.engine.wire import masked
 from infra.engine.wording import SUMMARY, WORDS, changes_of, shown
 
+QUIET = {SAME, DISCARD, DISCARD_REPLACED, REMOVE_PENDING}
 STYLES = {"+": "green", "~": "yellow", "-": "red", "+-": "magenta", "=": "cyan", ">": "cyan", "!": "bold red"}
 
 
@@ -36,7 +37,7 @@ class Display:
         with self._lock:
             if self._running.pop(step.urn, None):
                 self._show_running()
-            if step.internal or step.op in (SAME, READ_DISCARD):
+            if step.internal or step.op in QUIET:
                 return
             sign, past, future = WORDS[step.op]
             duration = "" if self._preview else f"  {seconds:.1f} s"

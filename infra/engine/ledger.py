@@ -6,26 +6,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from infra.engine import urn as names
-from infra.engine.state import PendingOperation, ResourceState, Snapshot
+from infra.engine.state import PendingOperation, ResourceState, Snapshot, arranged
 
 
 class Ledger:
     """The old resources not yet seen and the new ones, in the order in which a state must list them."""
 
-    def __init__(self, snapshot: Snapshot, save: Callable[[Snapshot], None]) -> None:
+    def __init__(self, snapshot: Snapshot, save: Callable[[Snapshot], None], ordered: bool = False) -> None:
         self.before = snapshot.resources
         self._olds = list(snapshot.resources)
         self._news: list[ResourceState] = []
         self._pending: list[PendingOperation] = []
         self._extra = snapshot.extra
         self._save = save
+        # With targets a resource may stay as it is although the program no longer declares what it needs.
+        self._arrange = arranged if ordered else tuple
         self._saved = snapshot
         self._lock = threading.RLock()
 
     def snapshot(self) -> Snapshot:
         """Return the state as it is now."""
         with self._lock:
-            return Snapshot((*self._news, *self._olds), tuple(self._pending), self._extra)
+            return Snapshot(self._arrange((*self._news, *self._olds)), tuple(self._pending), self._extra)
 
     def olds(self) -> tuple[ResourceState, ...]:
         """Return what the last deployment left and this one has not come to."""

@@ -1,11 +1,8 @@
 """Property paths of resource options: `labels.env`, `rules[0].age`, `tags["a.b"]`, `items[*].name`."""
 
-import copy
 import re
-from collections.abc import Iterable
 from typing import Any
 
-from infra.engine.providers import Properties
 from infra.engine.wire import SECRET, signed
 
 Path = tuple[str | int, ...]
@@ -63,49 +60,5 @@ def look_up(value: Any, path: Path) -> Any:
     return value
 
 
-def keep_old(inputs: Properties, old: Properties, paths: Iterable[str]) -> Properties:
-    """Put the old values back where a program asked to ignore changes."""
-    kept = copy.deepcopy(inputs)
-    for path in paths:
-        _reset(kept, old, parse(path))
-    return kept
-
-
 def _opened(value: Any) -> Any:
     return value.get("value") if signed(value, SECRET) else value
-
-
-def _reset(new: Any, old: Any, path: Path) -> None:
-    new, old = _opened(new), _opened(old)
-    for part in _parts(new, old, path[0]):
-        if isinstance(new, dict) and isinstance(old, dict):
-            _reset_in_dict(new, old, str(part), path[1:])
-        elif isinstance(new, list) and isinstance(old, list) and isinstance(part, int):
-            _reset_in_list(new, old, part, path[1:])
-
-
-def _parts(new: Any, old: Any, part: str | int) -> list[str | int]:
-    if part != WILDCARD:
-        return [part]
-    if isinstance(new, dict) and isinstance(old, dict):
-        return sorted({*new, *old})
-    return list(range(min(len(new), len(old)))) if isinstance(new, list) and isinstance(old, list) else []
-
-
-def _reset_in_dict(new: dict[str, Any], old: dict[str, Any], key: str, rest: Path) -> None:
-    if rest:
-        if key in new and key in old:
-            _reset(new[key], old[key], rest)
-    elif key in old:
-        new[key] = old[key]
-    else:
-        new.pop(key, None)
-
-
-def _reset_in_list(new: list[Any], old: list[Any], index: int, rest: Path) -> None:
-    if index >= len(new) or index >= len(old):
-        return
-    if rest:
-        _reset(new[index], old[index], rest)
-    else:
-        new[index] = old[index]

@@ -6,6 +6,7 @@ from infra.engine import paths
 from infra.engine import urn as names
 from infra.engine.errors import StepError
 from infra.engine.goal import Goal, seconds
+from infra.engine.ignoring import keep_old
 from infra.engine.providers import Diff, DiffKind, PropertyDiff, Provider, Standing
 from infra.engine.state import ResourceState
 from infra.engine.steps import CREATE, REPLACE, SAME, UPDATE
@@ -15,6 +16,10 @@ _REPLACING: dict[DiffKind, DiffKind] = {"add": "add-replace", "delete": "delete-
 
 
 NO_CHANGE = Diff(changed=False)
+KEPT_IMPORT = (
+    "a resource that was imported and still names its id may not be replaced: drop `import_` from its resource options"
+)
+INIT_ERROR = "#initerror"  # Pulumi's key for a resource whose last operation ended half-way
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class Plan:
     new: ResourceState
     diff: Diff = NO_CHANGE
     delete_first: bool = False
+    objections: tuple[str, ...] = ()  # why it will not be done
+    warnings: tuple[str, ...] = ()  # likewise, where a preview only warns
 
 
 def wanted(
@@ -36,7 +43,7 @@ def wanted(
         urn=urn,
         type=goal.type,
         custom=goal.custom,
-        inputs=paths.keep_old(goal.inputs, old.inputs, goal.ignore_changes) if old else goal.inputs,
+        inputs=keep_old(goal.inputs, old.inputs, goal.ignore_changes) if old else goal.inputs,
         parent=goal.parent,
         protect=inherited.protect if goal.protect is None else goal.protect,
         retain_on_delete=inherited.retain_on_delete if goal.retain_on_delete is None else goal.retain_on_delete,
@@ -77,23 +84,28 @@ def checked(provider: Provider | None, new: ResourceState, old: ResourceState | 
     return replace(new, inputs=with_secrets_of(new.inputs, inputs))
 
 
-def plan(goal: Goal, new: ResourceState, old: ResourceState | None, provider: Provider | None) -> Plan:
-    """Decide on a resource whose old state, if any, is the program's to keep or change."""
+def plan(
+    goal: Goal,
+    new: ResourceState,
+    old: ResourceState | None,
+    provider: Provider | None,
+    condemned: tuple[str, ...] | None = None,
+) -> Plan:
+    """Decide on a resource; `condemned`: deleted a moment ago, for these keys, and now declared again."""
+    afresh = replace(new, inputs=goal.inputs)
     if old is None:
-        return Plan(CREATE, checked(provider, new, None))
-    if old.pending_replacement or old.external:
-        return Plan(REPLACE, checked(provider, new, None))
-    asked, new = new, checked(provider, new, old)
+        return Plan(CREATE, checked(provider, afresh, None))
+    if condemned is not None or old.external:
+        return Plan(REPLACE, checked(provider, afresh, None), Diff(changed=True, replace_keys=condemned or ()))
+    new = checked(provider, new, old)
     diff = _diff(goal, new, old, provider)
-    if not diff.changed:
-        return Plan(SAME, new)
-    if not (diff.replace_keys or _replaces(diff)):
-        return Plan(UPDATE, new, diff)
-    if new.protect and not new.retain_on_delete:
-        raise StepError(protected("replace", new.urn))
+    if not (old.pending_replacement or diff.replace_keys or _replaces(diff)):
+        return Plan(UPDATE if diff.changed else SAME, new, diff)
     first = diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
+    objections = (protected("replace", new.urn),) if new.protect and old.protect else ()
+    warnings = (KEPT_IMPORT,) if goal.import_id else ()
     # A replacement gets its defaults afresh.
-    return Plan(REPLACE, checked(provider, asked, None), diff, first)
+    return Plan(REPLACE, checked(provider, afresh, None), diff, first, objections, warnings)
 
 
 def protected(verb: str, urn: str) -> str:
@@ -105,20 +117,20 @@ def protected(verb: str, urn: str) -> str:
 
 
 def _diff(goal: Goal, new: ResourceState, old: ResourceState, provider: Provider | None) -> Diff:
-    if old.type == new.type and _provider_changed(old.provider, new.provider):
-        return Diff(changed=True, diffs=("provider",), replace_keys=("provider",))
+    # Another provider may manage what one has made; a component has none.
+    if bool(old.provider) != bool(new.provider):
+        return Diff(changed=True, replace_keys=("provider",))
     if provider is None:
         return Diff(changed=plain(old.inputs) != plain(new.inputs))
     diff = provider.diff(standing(old), plain(new.inputs), list(goal.ignore_changes))
-    if old.init_errors and not diff.changed:
-        diff = replace(diff, changed=True)
-    return _replacing_on(diff, goal.replace_on_changes)
+    return _with_init_errors(_replacing_on(diff, goal.replace_on_changes), goal, old)
 
 
-def _provider_changed(old: str, new: str) -> bool:
-    if old == new or not old or not new:
-        return False
-    return not all(map(names.is_default_provider, map(names.referred, (old, new))))
+def _with_init_errors(diff: Diff, goal: Goal, old: ResourceState) -> Diff:
+    if not old.init_errors:
+        return diff
+    named = any(paths.covers(paths.parse(key), (INIT_ERROR,)) for key in goal.replace_on_changes)
+    return replace(diff, changed=True, replace_keys=(*diff.replace_keys, INIT_ERROR) if named else diff.replace_keys)
 
 
 def _replaces(diff: Diff) -> bool:

@@ -8,8 +8,8 @@ from infra.engine.goal import Goal
 from infra.engine.planning import marked
 from infra.engine.providers import UNKNOWN, Properties, Provider, Read, Standing
 from infra.engine.state import ResourceState, now
-from infra.engine.steps import IMPORT, READ, READ_REPLACEMENT, Step
-from infra.engine.wire import plain
+from infra.engine.steps import IMPORT, READ, REPLACE, Step
+from infra.engine.wire import plain, with_secrets_of
 
 
 def read_resource(
@@ -33,39 +33,35 @@ def read_resource(
             deployment.ledger.record(state, old)
         return state
 
-    step = Step(READ_REPLACEMENT if replaces else READ, new.urn, old, new)
+    step = Step(REPLACE if replaces else READ, new.urn, old, new)
     return deployment.run(step, action) or new
 
 
 def import_resource(
     deployment: Deployment, goal: Goal, new: ResourceState, old: ResourceState | None, provider: Provider
 ) -> ResourceState:
-    """Take over a resource that stands; the program must describe it as it is.
+    """Take over a resource as it stands; where the program says otherwise, an update follows.
 
     Raises:
-        StepError: where it does not stand, or is not what the program says.
+        StepError: where it does not stand.
     """
     # The pickled code of a dynamic provider travels with the inputs: without it nothing can be read.
     code = {key: value for key, value in plain(new.inputs).items() if key == "__provider"}
+    replaces = old is not None and not old.external
 
     def action() -> ResourceState:
         found = _read(provider, new.urn, goal.import_id, code)
-        there = Standing(new.urn, found.id, found.inputs or found.outputs, found.outputs)
-        diff = provider.diff(there, plain(new.inputs), list(goal.ignore_changes))
-        if diff.changed:
-            names = ", ".join(diff.properties or diff.diffs) or "its inputs"
-            msg = f"cannot import {goal.import_id!r}: it differs from the program in {names}. Describe it as it stands"
-            raise StepError(msg)
         time = now()
-        state = replace(new, id=found.id, created=time, modified=time)
+        inputs = with_secrets_of(new.inputs, found.inputs or found.outputs)
+        state = replace(new, id=found.id, inputs=inputs, created=time, modified=time)
         state = replace(state, outputs=marked(state, found.outputs))
-        if old is not None and not old.external:
+        if replaces and old is not None:
             deployment.ledger.record_replacement(state, old)
         else:
             deployment.ledger.record(state, old)
         return state
 
-    return deployment.run(Step(IMPORT, new.urn, old, new), action) or new
+    return deployment.run(Step(REPLACE if replaces else IMPORT, new.urn, old, new), action) or new
 
 
 def _read(provider: Provider | None, urn: str, id_: str, inputs: Properties) -> Read:

@@ -25,7 +25,7 @@ def refresh_all(deployment: Deployment) -> None:
 
 def _refresh(deployment: Deployment, state: ResourceState) -> str:
     """Refresh one resource; return its URN where it is gone."""
-    if deployment.stopping.is_set() or not deployment.options.targeted(state.urn):
+    if deployment.stopping.is_set() or not deployment.targets.cover(state):
         return ""
     try:
         read = state.custom and not names.is_provider(state.urn)

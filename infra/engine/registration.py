@@ -8,11 +8,11 @@ from infra.engine.default_providers import provider_of, provider_reference
 from infra.engine.deployment import Deployment
 from infra.engine.errors import StepError, StoppedError
 from infra.engine.goal import Goal, Outcome
-from infra.engine.planning import Plan, checked, plan, wanted
+from infra.engine.planning import Plan, plan, wanted
 from infra.engine.providers import ProviderError
 from infra.engine.reading import import_resource, read_resource
 from infra.engine.state import ResourceState
-from infra.engine.steps import CREATE, SAME, Step
+from infra.engine.steps import SAME, Step
 from infra.engine.wire import has_unknown
 
 
@@ -35,43 +35,61 @@ def _register(deployment: Deployment, goal: Goal, urn: str) -> Outcome:
         return deployment.skip(urn)
     reference = provider_reference(deployment, goal, register)
     old = deployment.find_old(goal, urn)
-    if not _targeted(deployment, urn):
-        return _left_as_is(deployment, goal, urn, old)
+    parent = deployment.ledger.new(goal.parent) if goal.parent else None
+    if not _targeted(deployment, wanted(replace(goal, ignore_changes=()), urn, old, parent, reference)):
+        return _left_as_is(deployment, urn, old)
     missing = deployment.blockers(goal, reference)
     if missing or (has_unknown(goal.inputs) and not deployment.options.preview):
         return _without(deployment, urn, missing)
     deployment.judge(goal.type, goal.inputs)
     if names.is_provider(urn) and goal.version:
         goal = replace(goal, inputs={"version": goal.version, **goal.inputs})
-    parent = deployment.ledger.new(goal.parent) if goal.parent else None
     new = wanted(goal, urn, old, parent, reference)
     provider = provider_of(deployment, new)
     if goal.read_id:
         return _outcome(read_resource(deployment, goal, new, old, provider))
-    if goal.import_id and provider and (old is None or old.external or old.id != goal.import_id):
-        return _outcome(import_resource(deployment, goal, checked(provider, new, None), old, provider))
-    state = carry_out(deployment, plan(goal, new, old, provider), old, provider)
+    imported = _imports(goal, old) and provider is not None
+    if provider is not None and imported:
+        old = import_resource(deployment, goal, new, old, provider)
+        new = wanted(goal, urn, old, parent, reference)
+    planned = plan(goal, new, old, provider, deployment.condemned.get(urn))
+    _object(deployment, planned)
+    if old is not None and imported and planned.op == SAME:
+        return _outcome(keep(deployment, planned.new, old))
+    state = carry_out(deployment, planned, old, provider)
     if names.is_provider(urn):
         deployment.registry.add(names.reference(urn, state.id), state.inputs)
     return _outcome(state)
+
+
+def _imports(goal: Goal, old: ResourceState | None) -> bool:
+    # What an import names may be another form of the id than the one that the provider gives.
+    return bool(goal.import_id) and (old is None or old.external or (old.import_id or old.id) != goal.import_id)
+
+
+def _object(deployment: Deployment, planned: Plan) -> None:
+    if not deployment.options.preview:
+        for message in (*planned.objections, *planned.warnings):
+            raise StepError(message)
+    for message in planned.objections:
+        deployment.complain(planned.new.urn, message)
+    for message in planned.warnings:
+        deployment.events.log("warning", message, planned.new.urn)
+
+
+def _targeted(deployment: Deployment, new: ResourceState) -> bool:
+    covered = deployment.targets.cover(new)
+    return covered or names.type_of(new.urn) == names.STACK_TYPE or names.is_provider(new.urn)
 
 
 def _outcome(state: ResourceState) -> Outcome:
     return Outcome(state.urn, state.id, state.outputs)
 
 
-def _targeted(deployment: Deployment, urn: str) -> bool:
-    always = names.type_of(urn) == names.STACK_TYPE or names.is_provider(urn)
-    return always or deployment.options.targeted(urn)
-
-
-def _left_as_is(deployment: Deployment, goal: Goal, urn: str, old: ResourceState | None) -> Outcome:
+def _left_as_is(deployment: Deployment, urn: str, old: ResourceState | None) -> Outcome:
     if old is not None:
         state = deployment.run(Step(SAME, urn, old, old), lambda: keep(deployment, replace(old, urn=urn), old))
         return _outcome(state or old)
-    if not goal.custom:
-        new = wanted(goal, urn, None, None, "")
-        return _outcome(carry_out(deployment, Plan(CREATE, new), None, None))
     with deployment.lock:
         deployment.left_out.add(urn)
     return Outcome(urn, result="skipped")

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from infra.engine import urn as names
-from infra.engine.deleting import delete_all, delete_leftovers
+from infra.engine.deleting import delete_all, delete_leftovers, doomed, unprotected
 from infra.engine.deployment import Deployment, Options
 from infra.engine.dynamic_server import DynamicServer
 from infra.engine.errors import StepError
@@ -19,7 +19,7 @@ from infra.engine.policies import judge_of
 from infra.engine.refreshing import refresh_all
 from infra.engine.registry import Registry
 from infra.engine.session import Session, default_inputs, factories
-from infra.engine.state import ResourceState, Snapshot
+from infra.engine.state import Snapshot
 from infra.engine.steps import Events
 
 EXIT_INTERRUPTED = 130
@@ -43,7 +43,9 @@ def run_refresh(session: Session, snapshot: Snapshot, events: Events, preview: b
 
     def work(deployment: Deployment) -> None:
         _configure_defaults(session, deployment)
-        refresh_all(deployment)
+        check_targets(deployment)
+        if deployment.tally.ok:
+            refresh_all(deployment)
 
     return _deploy(session, snapshot, events, preview, work)
 
@@ -54,12 +56,19 @@ def run_destroy(session: Session, snapshot: Snapshot, events: Events, preview: b
 
     def work(deployment: Deployment) -> None:
         _configure_defaults(session, deployment)
-        doomed = [state for state in deployment.ledger.olds() if deployment.options.targeted(state.urn)]
-        if request.targets:
-            doomed = _with_dependents(deployment, doomed)
-        delete_all(deployment, doomed)
+        check_targets(deployment)
+        if deployment.tally.ok:
+            delete_all(deployment, unprotected(deployment) if request.exclude_protected else doomed(deployment))
 
     return _deploy(session, snapshot, events, preview, work)
+
+
+def check_targets(deployment: Deployment) -> None:
+    """Refuse targets that are nowhere, neither in the state nor in the program."""
+    for target in deployment.unknown_targets():
+        message = f"the target {target!r} is not in the stack. Its resources: python -m infra.engine export"
+        deployment.tally.errors.append(message)
+        deployment.events.log("error", message)
 
 
 def _configure_defaults(session: Session, deployment: Deployment) -> None:
@@ -73,25 +82,13 @@ def _configure_defaults(session: Session, deployment: Deployment) -> None:
                 deployment.registry.add(names.reference(state.urn, state.id), {**state.inputs, **inputs})
 
 
-def _with_dependents(deployment: Deployment, doomed: list[ResourceState]) -> list[ResourceState]:
-    chosen = {state.urn for state in doomed}
-    for state in deployment.ledger.olds():
-        needs = {*state.dependencies, state.parent}
-        if needs & chosen and state.urn not in chosen:
-            if not deployment.options.target_dependents:
-                deployment.fail(state.urn, "it depends on a target. Name it too, or pass --target-dependents")
-                return []
-            chosen.add(state.urn)
-    return [state for state in deployment.ledger.olds() if state.urn in chosen]
-
-
 def _deploy(session: Session, snapshot: Snapshot, events: Events, preview: bool, work: Work) -> Deployment:
     server = DynamicServer(session.project.folder, session.project.name, lambda line: events.log("info", line))
     if any(state.type == DYNAMIC for state in snapshot.resources):
         server.launch()
     registry = Registry(factories(server), snapshot.resources)
-    ledger = Ledger(snapshot, (lambda _: None) if preview else session.save)
     request = session.request
+    ledger = Ledger(snapshot, (lambda _: None) if preview else session.save, ordered=bool(request.targets))
     options = Options(
         session.project.name,
         session.stack,
@@ -149,6 +146,8 @@ def _follow_program(session: Session, program: Program, deployment: Deployment) 
         if code:
             deployment.stopping.set()
         deployment.idle()
+        if not deployment.stopping.is_set():
+            check_targets(deployment)
         if deployment.tally.ok and not deployment.stopping.is_set():
             delete_leftovers(deployment)
         if code is None and not deployment.stopping.is_set():

@@ -42,6 +42,7 @@ class Request:
     targets: tuple[str, ...] = ()
     target_dependents: bool = False
     policy_packs: tuple[str, ...] = ()
+    exclude_protected: bool = False
     file: str = ""
     name: str = ""
     parallel: int = PARALLEL

@@ -1,10 +1,11 @@
 """A stack's state, resource by resource, in the words of Pulumi's deployment format (version 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.engine import urn as names
 from infra.engine.providers import Properties
 
 Names = tuple[str, ...]
@@ -119,6 +120,31 @@ def resource_from_json(row: Mapping[str, Any]) -> ResourceState:
     known = set(_KEYS.values())
     extra = {key: value for key, value in row.items() if key not in known}
     return ResourceState(**{"urn": row["urn"], "type": row["type"], **values}, extra=extra)
+
+
+def needs(state: ResourceState) -> set[str]:
+    """Return what a resource cannot stand without."""
+    needed = {*state.dependencies, state.parent, names.referred(state.provider), state.deleted_with}
+    return needed.union(*state.property_dependencies.values()) - {"", state.urn}
+
+
+def arranged(states: Sequence[ResourceState]) -> tuple[ResourceState, ...]:
+    """Put every resource after what it needs, and else leave the order as it is."""
+    living = {state.urn: state for state in states if not state.delete}
+    placed: dict[int, ResourceState] = {}
+    begun: set[int] = set()
+
+    def place(state: ResourceState) -> None:
+        if id(state) in begun:
+            return
+        begun.add(id(state))
+        for urn in sorted(needs(state) & living.keys()):
+            place(living[urn])
+        placed[id(state)] = state
+
+    for state in states:
+        place(state)
+    return tuple(placed.values())
 
 
 def now() -> str:

@@ -12,10 +12,11 @@ from infra.engine.state import ResourceState
 # Pulumi's names of operations. A replacement is counted once, as `replace`.
 SAME, CREATE, UPDATE, DELETE, REPLACE = "same", "create", "update", "delete", "replace"
 DELETE_REPLACED = "delete-replaced"
-READ, READ_REPLACEMENT, READ_DISCARD = "read", "read-replacement", "discard"
+READ, DISCARD, DISCARD_REPLACED = "read", "discard", "discard-replaced"
+REMOVE_PENDING = "remove-pending-replace"
 IMPORT = "import"
-UNCHANGING = frozenset({SAME, READ})
-PHYSICAL = frozenset({DELETE_REPLACED})  # a half of a replacement
+UNCHANGING = frozenset({SAME, READ, DISCARD})
+PHYSICAL = frozenset({DELETE_REPLACED, DISCARD_REPLACED, REMOVE_PENDING})  # a part of a replacement
 
 
 @dataclass(frozen=True)

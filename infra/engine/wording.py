@@ -11,10 +11,11 @@ from infra.engine.steps import (
     CREATE,
     DELETE,
     DELETE_REPLACED,
+    DISCARD,
+    DISCARD_REPLACED,
     IMPORT,
     READ,
-    READ_DISCARD,
-    READ_REPLACEMENT,
+    REMOVE_PENDING,
     REPLACE,
     SAME,
     UPDATE,
@@ -31,11 +32,12 @@ WORDS = {
     SAME: (" ", "unchanged", "unchanged"),
     IMPORT: ("=", "imported", "to import"),
     READ: (">", "read", "to read"),
-    READ_REPLACEMENT: (">", "read", "to read"),
-    READ_DISCARD: ("<", "forgotten", "to forget"),
+    DISCARD: ("<", "forgotten", "to forget"),
+    DISCARD_REPLACED: ("<", "forgotten", "to forget"),
+    REMOVE_PENDING: ("-", "forgotten", "to forget"),
     DELETE_REPLACED: ("-", "deleted, for its replacement", "to delete, for its replacement"),
 }
-SUMMARY = (CREATE, UPDATE, DELETE, REPLACE, IMPORT, READ, SAME)
+SUMMARY = (CREATE, UPDATE, DELETE, REPLACE, IMPORT, READ, DISCARD, SAME)
 WIDTH = 72  # characters of a value that a line shows
 
 
