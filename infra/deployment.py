@@ -1,6 +1,7 @@
 """A stack's deployment by either engine: the embedded one for local stacks, the Pulumi CLI for any."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -72,6 +73,8 @@ def run_engine(stack: Stack, engine: Engine, arguments: list[str], stdout: int |
     environment = environment_of(stack, engine)
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout, text=True) as process:
         printed = _wait(process)
+    if process.returncode == -signal.SIGINT:  # before the engine had begun
+        raise KeyboardInterrupt
     if process.returncode:
         raise Exit(code=process.returncode)
     return printed

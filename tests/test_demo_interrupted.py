@@ -15,8 +15,8 @@ pytestmark = pytest.mark.long
 CUTS = [(1, 0.3), (2, 0.4), (2, 1.2), (3, 2.0), (4, 1.0), (5, 0.5), (6, 0.8), (6, 1.8), (7, 0.6), (7, 2.0), (8, 0.2)]
 
 
-def run_until(clone: Clone, part: int, seconds: float, number: signal.Signals) -> int:
-    """Start the demo, wait until it has been in a part for some seconds, and send its processes a signal."""
+def run_until(clone: Clone, part: int, seconds: float, number: signal.Signals) -> tuple[int, str]:
+    """Start the demo, send its processes a signal some seconds into a part; return its code and what it said then."""
     demo = clone.start("demo", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     assert demo.stderr is not None
     for line in demo.stderr:
@@ -25,9 +25,9 @@ def run_until(clone: Clone, part: int, seconds: float, number: signal.Signals) -
     time.sleep(seconds)
     if demo.poll() is None:
         os.killpg(demo.pid, number)
-    demo.stderr.read()
+    said = demo.stderr.read()
     demo.stderr.close()
-    return demo.wait(60)
+    return demo.wait(60), said
 
 
 def assert_complete(clone: Clone) -> None:
@@ -49,13 +49,15 @@ def test_demo_killed_in_every_part_completes_when_run_again(tmp_path: Path) -> N
         clone.invoke("local.stop")
 
 
-@pytest.mark.parametrize(("part", "seconds"), [(2, 0.8), (3, 3.0), (6, 1.5), (7, 1.0)])
+@pytest.mark.parametrize(("part", "seconds"), [(2, 0.05), (2, 0.8), (3, 3.0), (6, 1.5), (7, 1.0)])
 def test_demo_interrupted_says_how_to_go_on(tmp_path: Path, part: int, seconds: float) -> None:
     """Ctrl-C ends the demo without a traceback; the next run completes."""
     clone = make_clone(tmp_path)
     try:
-        code = run_until(clone, part, seconds, signal.SIGINT)
-        assert code in {0, 130}
+        code, said = run_until(clone, part, seconds, signal.SIGINT)
+        # CPython ends itself by the signal where Ctrl-C went through an exec, as dataclasses use: shells call it 130
+        assert code in {0, 130, -signal.SIGINT}
+        assert "Traceback" not in said
         assert_complete(clone)
     finally:
         clone.invoke("local.stop")

@@ -4,8 +4,12 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
 from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules load: nothing has begun, so nothing is said
+# ruff: noqa: E402
 
 from infra.engine.commands import COMMANDS
 from infra.engine.errors import EngineError
