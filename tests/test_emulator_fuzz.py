@@ -30,7 +30,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 # Handlers that start processes; what they take is tried where they are tested.
-STARTERS = ("deployModel", "predict", "rawPredict", "batchPredictionJobs.create")
+STARTERS = ("deployModel", "predict", "rawPredict", "batchPredictionJobs.create", "ml.projects.jobs.create")
 
 
 @functools.cache

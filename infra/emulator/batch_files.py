@@ -79,7 +79,8 @@ def publish(cloud: Cloud, output: Path, directory: str) -> list[str]:
     """Add the engine's shards to the bucket under the service's names; doing it again changes nothing that is read."""
     bucket, prefix = parse_gs_uri(directory)
     shards = {path: match for path in sorted(output.glob("prediction.*")) if (match := SHARD.fullmatch(path.name))}
-    names = {path: f"{prefix}/{PUBLISHED[match[1]]}-{match[2]}" for path, match in shards.items()}
+    start = f"{prefix.rstrip('/')}/" if prefix else ""
+    names = {path: f"{start}{PUBLISHED[match[1]]}-{match[2]}" for path, match in shards.items()}
     for path, name in names.items():
         add_file(cloud, bucket, name, path, "text/plain")
     return list(names.values())

@@ -30,6 +30,8 @@ class Run:
     workers: int
     shards: int
     seed: int
+    signature: str = ""
+    with_instance: bool = True
 
     def path(self, cloud: Cloud) -> Path:
         """Return the run's folder."""

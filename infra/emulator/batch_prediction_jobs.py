@@ -9,31 +9,26 @@ from pathlib import Path
 
 from infra.emulator import batch_queue, operations
 from infra.emulator.batch_jobs import (
-    CANCELLED,
-    CANCELLING,
     FINISHED,
     JOBS,
     OUTPUTS,
     PENDING,
-    RUNNING,
     RUNS,
     Run,
-    change,
     get_job,
     get_run,
     insert_job,
 )
 from infra.emulator.batch_requests import check_request
-from infra.emulator.batch_runs import clean
+from infra.emulator.batch_runs import cancel_job
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import failed_precondition
-from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, link, remove_artifact
+from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, link_tree, remove_artifact
 from infra.emulator.model_versions import find_version, get_model
 from infra.emulator.resources import Json
 from infra.emulator.vertex_lists import Listing, list_page
 from infra.emulator.vertex_rules import numeric_id
 
-CANCELLED_CODE = 1
 LISTING = Listing(
     "batchPredictionJobs",
     filters={
@@ -75,15 +70,9 @@ def _take_model(call: Call, body: Json, target: Path) -> tuple[str, str]:
         if not version.artifact:
             msg = f"Model {version.name} has no artifactUri: the local cloud runs SavedModels, no container images."
             raise failed_precondition(msg)
-        _link_tree(artifacts_folder(call.cloud) / version.artifact, target)
+        link_tree(artifacts_folder(call.cloud) / version.artifact, target)
         body["modelVersionId"] = version.id
         return get_model(call.resources, version.model)["displayName"], version.body["artifactUri"]
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    for path in source.rglob("*"):
-        if path.is_file():
-            link(path, target / path.relative_to(source))
 
 
 def _directory(call: Call, body: Json, title: str) -> str:
@@ -127,18 +116,7 @@ def list_jobs(call: Call) -> Json:
 @handles("aiplatform.projects.locations.batchPredictionJobs.cancel")
 def cancel(call: Call) -> Json:
     """Ask a job to stop: one that waits is cancelled at once, one that runs keeps what it has written."""
-
-    def edit(body: Json) -> Json:
-        if body["state"] in FINISHED:
-            return body
-        if body["state"] in {RUNNING, CANCELLING}:
-            return {**body, "state": CANCELLING}
-        error = {"code": CANCELLED_CODE, "message": "The job was cancelled before it started."}
-        return {**body, "state": CANCELLED, "error": error, "endTime": call.cloud.now()}
-
-    job = change(call.cloud, call.path["name"], edit)
-    if job["state"] == CANCELLED:
-        clean(call.cloud, get_run(call.resources, job["name"]))
+    cancel_job(call.cloud, call.path["name"])
     return {}
 
 

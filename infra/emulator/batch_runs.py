@@ -4,6 +4,7 @@ import logging
 import shutil
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def _prepared(cloud: Cloud, job: Json, run: Run) -> Batch:
         linked.touch()
     size = (job.get("manualBatchTuningParameters") or {}).get("batchSize", 0)
     batch = Batch(folder, folder / "model", inputs, run.workers, run.shards, run.seed, size)
+    batch = replace(batch, signature=run.signature, with_instance=run.with_instance)
     return batch if not batch.output.exists() else batch.resumed()
 
 
@@ -167,6 +169,21 @@ def _end(cloud: Cloud, name: str, state: str, **fields: object) -> None:
 
 def _hours(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() / 3600
+
+
+def cancel_job(cloud: Cloud, name: str) -> None:
+    """Ask a job to stop: one that waits is cancelled at once, one that runs keeps what it has written."""
+
+    def edit(body: Json) -> Json:
+        if body["state"] in FINISHED:
+            return body
+        if body["state"] in {RUNNING, CANCELLING}:
+            return {**body, "state": CANCELLING}
+        error = {"code": CANCELLED_CODE, "message": "The job was cancelled before it started."}
+        return {**body, "state": CANCELLED, "error": error, "endTime": cloud.now()}
+
+    if change(cloud, name, edit)["state"] == CANCELLED:
+        clean(cloud, get_run(cloud.resources, name))
 
 
 def clean(cloud: Cloud, run: Run) -> None:

@@ -39,10 +39,12 @@ def delete(call: Call, kind: str, name: str, *, message: str = "") -> Json:
     return body
 
 
-def page(call: Call, items: Sequence[Any], key: str, *, default: int = DEFAULT_PAGE) -> Json:
+def page(
+    call: Call, items: Sequence[Any], key: str, *, default: int = DEFAULT_PAGE, largest: int = LARGEST_PAGE
+) -> Json:
     """Return the page of a list that `pageSize` and `pageToken` ask for; an empty list is left out, as Google does."""
     start = _offset(call.parameter("pageToken"))
-    size = _size(call.parameter("pageSize"), default)
+    size = min(_size(call.parameter("pageSize"), default), largest)
     answer: Json = {key: list(items[start : start + size])} if items[start : start + size] else {}
     if start + size < len(items):
         answer["nextPageToken"] = _token(start + size)

@@ -28,6 +28,8 @@ class Batch:
     seed: int
     batch_size: int = 0  # 0: the engine's choice
     resume: bool = False
+    signature: str = ""  # the engine's choice: serving_default
+    with_instance: bool = True  # AI Platform's result lines are the prediction alone
 
     @property
     def output(self) -> Path:
@@ -57,7 +59,8 @@ def start_batch(batch: Batch) -> Process:
         *("--progress", str(batch.progress)),
         *(("--batch-size", str(batch.batch_size)) if batch.batch_size else ()),
         *(("--resume",) if batch.resume else ()),
-        "--with-instance",
+        *(("--signature", batch.signature) if batch.signature else ()),
+        *(("--with-instance",) if batch.with_instance else ()),
         "--json",
         "--die-with-parent",
     ]

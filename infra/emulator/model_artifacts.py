@@ -5,12 +5,13 @@ import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from infra.emulator.calls import Cloud
+from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import ApiError, failed_precondition
 from infra.emulator.objects import bucket_exists, parse_gs_uri, stored_objects
 from infra.emulator.storage_catalog import StoredObject
 
 MAX_FILES = 1000
+HOLDERS = ("aiplatform.versions", "ml.versions")  # the kinds whose records name copies
 MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -85,13 +86,22 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """Put the files of a folder at `target`, as `link` does."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            link(path, target / path.relative_to(source))
+
+
 def remove_artifact(folder: Path) -> None:
     """Delete a copy; running jobs have their own."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_orphans(cloud: Cloud, known: set[str]) -> None:
-    """Delete copies that no model names: what an upload left that was killed half way."""
+@on_start
+def sweep(cloud: Cloud) -> None:
+    """Remove copies that no version names: what a creation left that was killed half way."""
+    known = {record["artifact"] for kind in HOLDERS for _, record in cloud.resources.list(kind)}
     for folder in artifacts_folder(cloud).glob("artifact-*"):
         if folder.name not in known:
             shutil.rmtree(folder, ignore_errors=True)

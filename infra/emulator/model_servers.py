@@ -56,6 +56,11 @@ def start(key: str, launch: Launch) -> Future[Running]:
         return future
 
 
+def known(key: str) -> bool:
+    """Tell whether a server runs, or starts, under this name."""
+    return key in _servers
+
+
 def stopping() -> bool:
     """Tell whether the cloud is about to end: what is lost now is started again with it."""
     return _stopping.is_set()

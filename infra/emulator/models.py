@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from infra.emulator import operations
-from infra.emulator.calls import Call, Cloud, handles, on_start
+from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, failed_precondition
-from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, remove_artifact, remove_orphans
+from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, remove_artifact
 from infra.emulator.model_versions import (
     DEFAULT,
     MODELS,
@@ -220,9 +220,3 @@ def discard(cloud: Cloud, version: Version) -> None:
     """Remove the artifact's copy of a version that is no more."""
     if version.artifact:
         remove_artifact(artifacts_folder(cloud) / version.artifact)
-
-
-@on_start
-def sweep(cloud: Cloud) -> None:
-    """Remove copies of artifacts that no version names."""
-    remove_orphans(cloud, {record["artifact"] for _, record in cloud.resources.list(VERSIONS)})

@@ -31,6 +31,7 @@ _COLLECTIONS = {
     "aiplatform.projects.locations.endpoints": _VERTEX,
     "aiplatform.projects.locations.models": _VERTEX,
     "artifactregistry.projects.locations": ("get", "cancel"),
+    "ml.projects": ("get", "list", "cancel"),
     "notebooks.projects.locations": ("get", "list", "delete", "cancel"),
     "serviceusage": ("get", "list", "delete", "cancel"),
 }
@@ -47,6 +48,7 @@ def finished(call: Call, metadata: str, response: str = EMPTY, body: Json | None
     full ones (`google.protobuf.Empty`); options are those of `pending`.
     """
     operation = _started(call, metadata, **options)
+    _note_end(operation, call.cloud.now())
     operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}}
     call.resources.put(KIND, operation["name"], operation)
     return operation
@@ -92,6 +94,8 @@ def _times(call: Call) -> Json:
     now = call.cloud.now()
     if call.api == "aiplatform":
         return {"genericMetadata": {"createTime": now, "updateTime": now}}
+    if call.api == "ml":
+        return {"createTime": now, "startTime": now}
     if call.api == "notebooks":
         return {"createTime": now, "endTime": now, "requestedCancellation": False, "apiVersion": call.version}
     return {}
@@ -111,10 +115,18 @@ def _end(cloud: Cloud, name: str, outcome: Json) -> None:
         operation = cloud.resources.get(KIND, name)
         if operation is None or operation["done"]:  # deleted, or cancelled before the work ended
             return
-        generic = operation["metadata"].get("genericMetadata")
-        if generic is not None:
-            generic["updateTime"] = cloud.now()
+        _note_end(operation, cloud.now())
+        if outcome.get("error", {}).get("code") == CANCELLED and "operationType" in operation["metadata"]:
+            operation["metadata"]["isCancellationRequested"] = True
         cloud.resources.put(KIND, name, {**operation, "done": True, **outcome})
+
+
+def _note_end(operation: Json, now: str) -> None:
+    metadata = operation["metadata"]
+    if "genericMetadata" in metadata:
+        metadata["genericMetadata"]["updateTime"] = now
+    elif "operationType" in metadata:  # AI Platform's
+        metadata["endTime"] = now
 
 
 def _named(call: Call) -> Json:
