@@ -1,5 +1,6 @@
 """Resource options and targets at their edges: what Pulumi's own engine does, step by step."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -242,3 +243,19 @@ def test_reading_what_was_managed_is_a_replacement_and_giving_it_up_no_change() 
     assert deployment.tally.counts["replace"] == 1
     dropped = memory.up({})
     assert (dropped.tally.counts, dropped.tally.changed, calls(memory)) == ({"same": 1, "discard": 1}, False, [])
+
+
+def test_a_refresh_leaves_secret_outputs_sealed() -> None:
+    """What a component, the stack or a provider marked as secret stays so when the state is read anew."""
+    memory = Memory()
+    memory.up({"a": {"v": 1}, "comp": {"t": "C", "v": 1}})
+    hidden = {"made": secret("1.0!"), "name": "a", "v": 1}
+    marked = [
+        replace(state, outputs=hidden) if state.urn.endswith(("::a", "::comp")) else state
+        for state in memory.snapshot.resources
+    ]
+    memory.snapshot = replace(memory.snapshot, resources=tuple(marked))
+    assert not memory.refresh().tally.changed
+    assert [state.outputs for state in memory.snapshot.resources if state.urn.endswith(("::a", "::comp"))] == [
+        hidden
+    ] * 2

@@ -28,9 +28,10 @@ def _refresh(deployment: Deployment, state: ResourceState) -> str:
     if deployment.stopping.is_set() or not deployment.targets.cover(state):
         return ""
     try:
-        read = state.custom and not names.is_provider(state.urn)
-        found = deployment.registry.get(state.provider).read(standing(state)) if read else _as_is(state)
-        return _enter(deployment, state, found)
+        if not state.custom or names.is_provider(state.urn):
+            deployment.run(Step(SAME, state.urn, state, state), lambda: state)
+            return ""
+        return _enter(deployment, state, deployment.registry.get(state.provider).read(standing(state)))
     except StoppedError:
         return ""
     except (StepError, ProviderError) as error:
@@ -38,10 +39,6 @@ def _refresh(deployment: Deployment, state: ResourceState) -> str:
     except Exception as error:  # noqa: BLE001  (a provider's bug fails its resource, not the deployment)
         deployment.fail(state.urn, f"{type(error).__name__}: {error}")
     return ""
-
-
-def _as_is(state: ResourceState) -> Read:
-    return Read(state.id, plain(state.inputs), plain(state.outputs))
 
 
 def _enter(deployment: Deployment, state: ResourceState, found: Read | None) -> str:
@@ -52,7 +49,7 @@ def _enter(deployment: Deployment, state: ResourceState, found: Read | None) -> 
         state,
         id=found.id or state.id,
         inputs=with_secrets_of(state.inputs, found.inputs),
-        outputs=marked(state, found.outputs),
+        outputs=with_secrets_of(state.outputs, marked(state, found.outputs)),
     )
     if new == state or not _drifted(deployment, state, new):
         deployment.run(Step(SAME, state.urn, state, new), lambda: _swap(deployment, state, new))
@@ -66,7 +63,7 @@ def _enter(deployment: Deployment, state: ResourceState, found: Read | None) -> 
 
 def _drifted(deployment: Deployment, state: ResourceState, new: ResourceState) -> bool:
     # What only the service decides (etags, times) is no drift: the provider says whether the wishes still hold.
-    if state.external or not state.custom:
+    if state.external:
         return state.outputs != new.outputs
     provider = deployment.registry.get(state.provider)
     return provider.diff(standing(new), plain(state.inputs), list(state.ignore_changes)).changed

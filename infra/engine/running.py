@@ -86,7 +86,7 @@ def _deploy(session: Session, snapshot: Snapshot, events: Events, preview: bool,
     server = DynamicServer(session.project.folder, session.project.name, lambda line: events.log("info", line))
     if any(state.type == DYNAMIC for state in snapshot.resources):
         server.launch()
-    registry = Registry(factories(server), snapshot.resources)
+    registry = Registry(factories(session, server), snapshot.resources)
     request = session.request
     ledger = Ledger(snapshot, (lambda _: None) if preview else session.save, ordered=bool(request.targets))
     options = Options(

@@ -18,6 +18,7 @@ from infra.engine.providers import Properties, Provider
 from infra.engine.registry import Factory
 from infra.engine.sealing import Sealer, passphrase, sealer_of
 from infra.engine.stack_config import Project, StackConfig
+from infra.engine.stack_references import StackReferences
 from infra.engine.state import Snapshot
 from infra.engine.wire import secret
 
@@ -168,7 +169,7 @@ def refuse_google(session: Session) -> None:
             raise EngineError(msg) from error
 
 
-def factories(server: DynamicServer) -> dict[str, Factory]:
+def factories(session: Session, server: DynamicServer) -> dict[str, Factory]:
     """Return what makes the providers of each package; each imports its own when it is wanted."""
 
     def make_dynamic(config: Mapping[str, Any]) -> Provider:
@@ -182,4 +183,7 @@ def factories(server: DynamicServer) -> dict[str, Factory]:
 
         return GcpProvider({key: str(value) for key, value in config.items()})
 
-    return {"gcp": make_gcp, "pulumi-python": make_dynamic}
+    def make_references(_config: Mapping[str, Any]) -> Provider:
+        return StackReferences(session.project.root, session.project.name, session.sealer)
+
+    return {"gcp": make_gcp, "pulumi": make_references, "pulumi-python": make_dynamic}

@@ -164,6 +164,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         msg = f"Cannot read {str(file)!r}: {reason}"
         raise EngineError(msg) from error
+    if document is None:
+        return {}
     if not isinstance(document, dict):
         msg = f"{str(file)!r} is no mapping of settings"
         raise EngineError(msg)
