@@ -13,6 +13,8 @@ BUCKET = "urn:pulumi:local::trace::gcp:storage/bucket:Bucket::data"
 OBJECT = "urn:pulumi:local::trace::gcp:storage/bucketObject:BucketObject::file"
 ENDPOINT = "urn:pulumi:local::trace::gcp:vertex/aiEndpoint:AiEndpoint::ep"
 ACCOUNT = "urn:pulumi:local::trace::gcp:serviceaccount/account:Account::runner"
+MEMBER = "urn:pulumi:local::trace::gcp:storage/bucketIAMMember:BucketIAMMember::rw"
+INSTANCE = "urn:pulumi:local::trace::gcp:workbench/instance:Instance::nb"
 REPOSITORY = "urn:pulumi:local::trace::gcp:artifactregistry/repository:Repository::repo"
 
 
@@ -31,11 +33,11 @@ def reasons(provider: GcpProvider, urn: str, inputs: Properties) -> list[str]:
 
 def test_defaults_are_written_and_named(provider: GcpProvider) -> None:
     """Every object of the inputs says which of its values are defaults."""
-    inputs, failures = provider.check(BUCKET, None, {"name": "b", "location": "EU", "versioning": {"enabled": True}})
+    inputs, failures = provider.check(BUCKET, None, {"name": "data", "location": "EU", "versioning": {"enabled": True}})
     assert failures == []
     assert inputs == {
         "__defaults": ["storageClass"],
-        "name": "b",
+        "name": "data",
         "location": "EU",
         "storageClass": "STANDARD",
         "versioning": {"__defaults": [], "enabled": True},
@@ -44,7 +46,7 @@ def test_defaults_are_written_and_named(provider: GcpProvider) -> None:
 
 def test_nested_defaults_are_written(provider: GcpProvider) -> None:
     """A block's own defaults are written into the block."""
-    inputs, _ = provider.check(BUCKET, None, {"name": "b", "location": "EU", "softDeletePolicy": {}})
+    inputs, _ = provider.check(BUCKET, None, {"name": "data", "location": "EU", "softDeletePolicy": {}})
     assert inputs["softDeletePolicy"] == {
         "__defaults": ["retentionDurationSeconds"],
         "retentionDurationSeconds": 604800,
@@ -79,7 +81,7 @@ def test_text_is_brought_into_its_type(provider: GcpProvider) -> None:
     inputs, failures = provider.check(
         BUCKET,
         None,
-        {"name": "b", "location": "EU", "forceDestroy": "true", "retentionPolicy": {"retentionPeriod": 3600}},
+        {"name": "data", "location": "EU", "forceDestroy": "true", "retentionPolicy": {"retentionPeriod": 3600}},
     )
     assert failures == []
     assert inputs["forceDestroy"] is True
@@ -89,40 +91,44 @@ def test_text_is_brought_into_its_type(provider: GcpProvider) -> None:
 WRONG: list[tuple[str, Properties, str]] = [
     (
         BUCKET,
-        {"name": "b"},
+        {"name": "data"},
         'Missing required argument. The argument "location" is required, but no definition was found.. '
         "Examine values at 'data.location'.",
     ),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "lifecycleRules": [{"action": {"type": "Delete"}}]},
+        {"name": "data", "location": "EU", "lifecycleRules": [{"action": {"type": "Delete"}}]},
         'Missing required argument. The argument "condition" is required, but no definition was found.. '
         "Examine values at 'data.lifecycleRules[0].condition'.",
     ),
-    (BUCKET, {"name": "b", "location": "EU", "colour": 1}, "Invalid or unknown key. Examine values at 'data.colour'."),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "versioning": {"on": True, "enabled": True}},
+        {"name": "data", "location": "EU", "colour": 1},
+        "Invalid or unknown key. Examine values at 'data.colour'.",
+    ),
+    (
+        BUCKET,
+        {"name": "data", "location": "EU", "versioning": {"on": True, "enabled": True}},
         "Invalid or unknown key. Examine values at 'data.versioning.on'.",
     ),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "versioning": True},
+        {"name": "data", "location": "EU", "versioning": True},
         "expected type 'object', got True. Examine values at 'data.versioning'.",
     ),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "cors": [3]},
+        {"name": "data", "location": "EU", "cors": [3]},
         "expected type 'object', got 3. Examine values at 'data.cors[0]'.",
     ),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "labels": "env"},
+        {"name": "data", "location": "EU", "labels": "env"},
         "expected type 'map', got 'env'. Examine values at 'data.labels'.",
     ),
     (
         BUCKET,
-        {"name": "b", "location": "EU", "selfLink": "x"},
+        {"name": "data", "location": "EU", "selfLink": "x"},
         "Value for unconfigurable attribute. Examine values at 'data.selfLink'.",
     ),
     (
@@ -130,6 +136,36 @@ WRONG: list[tuple[str, Properties, str]] = [
         {"repositoryId": "r", "format": "DOCKER", "mode": "LOCAL"},
         'expected mode to be one of ["STANDARD_REPOSITORY" "VIRTUAL_REPOSITORY" "REMOTE_REPOSITORY"], got LOCAL. '
         "Examine values at 'repo.mode'.",
+    ),
+    (
+        ACCOUNT,
+        {"accountId": "Runner"},
+        '"account_id" ("Runner") doesn\'t match regexp "^(?:[a-z](?:[-a-z0-9]{4,28}[a-z0-9]))$". '
+        "Examine values at 'runner.accountId'.",
+    ),
+    (
+        BUCKET,
+        {"name": "Data", "location": "EU"},
+        '"name" ("Data") must be made of lowercase letters, digits, dashes, underscores and dots, '
+        "with a letter or digit at both ends. Examine values at 'data.name'.",
+    ),
+    (
+        BUCKET,
+        {"name": "data", "location": "EU", "labels": {"Env": "x"}},
+        '"Env" is an invalid label key. See https://cloud.google.com/storage/docs/tags-and-labels#bucket-labels. '
+        "Examine values at 'data.labels'.",
+    ),
+    (
+        MEMBER,
+        {"bucket": "data", "role": "roles/storage.objectUser", "member": "me@example.com"},
+        "invalid value for member (IAM members must have one of the values outlined here: "
+        "https://cloud.google.com/billing/docs/reference/rest/v1/Policy#Binding). Examine values at 'rw.member'.",
+    ),
+    (
+        ENDPOINT,
+        {"name": "1", "location": "l", "displayName": "e", "trafficSplit": "{"},
+        '"traffic_split" contains an invalid JSON: Expecting property name enclosed in double quotes: '
+        "line 1 column 2 (char 1). Examine values at 'ep.trafficSplit'.",
     ),
     (
         OBJECT,
@@ -144,6 +180,20 @@ WRONG: list[tuple[str, Properties, str]] = [
 def test_wrong_inputs_are_refused(provider: GcpProvider, urn: str, inputs: Properties, reason: str) -> None:
     """A failure says what is wrong and where, in the real provider's words."""
     assert reasons(provider, urn, inputs) == [reason]
+
+
+def test_arguments_that_exclude_each_other_are_both_named(provider: GcpProvider) -> None:
+    """Of two conflicting arguments each failure names the other."""
+    connect = {"enablePrivateServiceConnect": True}
+    inputs = {"location": "l", "displayName": "e", "network": "n", "privateServiceConnectConfig": connect}
+    assert reasons(provider, ENDPOINT, inputs) == [
+        'Conflicting configuration arguments. "network": conflicts with privateServiceConnectConfig. '
+        "Examine values at 'ep.network'.",
+        'Conflicting configuration arguments. "privateServiceConnectConfig": conflicts with network. '
+        "Examine values at 'ep.privateServiceConnectConfig'.",
+    ]
+    images = {"containerImage": {"repository": "r"}, "vmImage": {"family": "f"}}
+    assert len(reasons(provider, INSTANCE, {"location": "l", "gceSetup": images})) == 2
 
 
 def test_unknown_values_pass_check(provider: GcpProvider) -> None:
@@ -186,21 +236,21 @@ def test_preview_of_an_account_knows_its_address(provider: GcpProvider) -> None:
 def test_attribution_label_can_be_switched_off() -> None:
     """The provider's own settings decide which labels it adds."""
     config = CONFIG | {"addPulumiAttributionLabel": "false", "defaultLabels": '{"team": "ml"}'}
-    made = GcpProvider(config).create(BUCKET, {"name": "b", "location": "EU"}, 0, preview=True)
+    made = GcpProvider(config).create(BUCKET, {"name": "data", "location": "EU"}, 0, preview=True)
     assert made.outputs["pulumiLabels"] == {"team": "ml"}
 
 
 def test_missing_endpoint_is_refused_before_any_request() -> None:
     """Without a custom endpoint nothing is ever sent to Google."""
     with pytest.raises(ProviderError, match=r"No gcp:storageCustomEndpoint.*--engine pulumi"):
-        GcpProvider({"project": "p"}).create(BUCKET, {"name": "b", "location": "EU"}, 0, preview=False)
+        GcpProvider({"project": "p"}).create(BUCKET, {"name": "data", "location": "EU"}, 0, preview=False)
 
 
 def test_silent_cloud_is_named() -> None:
     """A refused connection says which address did not answer and how to start it."""
     provider = GcpProvider({"project": "p", "storageCustomEndpoint": "http://127.0.0.1:9/storage/v1/"})
     with pytest.raises(ProviderError, match=r"No answer from http://127.0.0.1:9: .*invoke local.start"):
-        provider.create(BUCKET, {"name": "b", "location": "EU"}, 0, preview=False)
+        provider.create(BUCKET, {"name": "data", "location": "EU"}, 0, preview=False)
 
 
 def test_missing_source_file_is_named(tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ def test_repository_that_cannot_be_compared_is_not_taken_over(provider: GcpProvi
 
 def test_service_answers_are_one_line(provider: GcpProvider) -> None:
     """Google's message, the resource and the code stand in one line."""
-    with pytest.raises(ProviderError, match=r"^Bucket 'No Such Name' was not created: .* \(400\)$"):
-        create(provider, BUCKET, {"name": "No Such Name", "location": "EU"})
+    with pytest.raises(ProviderError, match=r"^Bucket 'lukewarm' was not created: .* \(400\)$"):
+        create(provider, BUCKET, {"name": "lukewarm", "location": "EU", "storageClass": "LUKEWARM"})
 
 
 def test_bucket_with_objects_stays_unless_forced(provider: GcpProvider) -> None:

@@ -1,5 +1,6 @@
 """gcp.serviceaccount.Account: a service account."""
 
+from infra.engine.gcp import validation
 from infra.engine.gcp.rest import ApiError, Cloud
 from infra.engine.gcp.schema import (
     DELETION,
@@ -104,7 +105,7 @@ def _email(state: Properties) -> str:
 ACCOUNT = ResourceType(
     title="Service account",
     properties={
-        "accountId": string(NEW, LOCAL),
+        "accountId": string(NEW, LOCAL, wrong=validation.account_id),
         "project": PROJECT,
         "displayName": string(),
         "description": string(),

@@ -1,6 +1,6 @@
 """Every property of gcp.storage.Bucket: Terraform's google_storage_bucket, schema version 4."""
 
-from infra.engine.gcp import settling
+from infra.engine.gcp import settling, validation
 from infra.engine.gcp.schema import (
     COMPUTED,
     DELETION,
@@ -17,6 +17,7 @@ from infra.engine.gcp.schema import (
     boolean,
     integer,
     long,
+    mapping,
     set_block,
     string,
     string_set,
@@ -73,10 +74,11 @@ IP_FILTER: Fields = {
 }
 
 BUCKET_FIELDS: Fields = {
-    "name": string(NEW),
+    "name": string(NEW, wrong=validation.bucket_name),
     "location": string(REQUIRED, NEW, store=str.upper),
     "project": PROJECT,
     **LABELS,
+    "labels": mapping(LOCAL, wrong=validation.bucket_labels),
     "autoclass": block(
         {"enabled": boolean(REQUIRED), "terminalStorageClass": string(COMPUTED)}, settle=settling.off_is_absent
     ),

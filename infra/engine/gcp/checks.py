@@ -5,7 +5,9 @@ from typing import Any
 
 from infra.engine.gcp.plans import coerce
 from infra.engine.gcp.schema import OUTPUT, REQUIRED, AutoName, Fields, Property, ResourceType
+from infra.engine.paths import look_up, parse
 from infra.engine.providers import UNKNOWN, CheckFailure, Properties
+from infra.engine.wire import has_unknown
 
 DEFAULTS = "__defaults"
 WANTED = {
@@ -28,7 +30,7 @@ def check(
         kept = key in before.get(DEFAULTS, []) and before.get(key)
         inputs[key] = kept or _automatic(kind.autoname, name)
         inputs[DEFAULTS] = sorted([*inputs[DEFAULTS], key])
-    failures += _missing(kind, inputs, name) + _alternatives(kind, inputs, name)
+    failures += _missing(kind, inputs, name) + _alternatives(kind, inputs, name) + _conflicts(kind, inputs, name)
     return inputs, failures
 
 
@@ -82,6 +84,9 @@ def _filled(prop: Property, value: Any, old: Any, path: str, failures: list[Chec
     if prop.choices and checked not in (*prop.choices, ""):
         offered = " ".join(f'"{choice}"' for choice in prop.choices)
         failures.append(_failure(f"expected {path.rsplit('.', 1)[1]} to be one of [{offered}], got {checked}", path))
+    reason = prop.wrong(checked) if prop.wrong and not has_unknown(checked) else ""
+    if reason:
+        failures.append(_failure(reason, path))
     return checked
 
 
@@ -117,6 +122,17 @@ def _alternatives(kind: ResourceType, inputs: Properties, name: str) -> list[Che
         text = f"only one of `{every}` can be specified, but `{','.join(present)}` were specified."
     return [
         _failure(f'Invalid combination of arguments. "{kind.exactly_one[0]}": {text}', f"{name}.{kind.exactly_one[0]}")
+    ]
+
+
+def _conflicts(kind: ResourceType, inputs: Properties, name: str) -> list[CheckFailure]:
+    """Check the properties that exclude each other; each of both is told, as Terraform does."""
+    found = [pair for pair in kind.apart if all(look_up(inputs, parse(path)) is not None for path in pair)]
+    text = 'Conflicting configuration arguments. "{}": conflicts with {}'
+    return [
+        _failure(text.format(*pair), f"{name}.{pair[0]}")
+        for one, other in found
+        for pair in ((one, other), (other, one))
     ]
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from infra.engine.gcp import settling
+from infra.engine.gcp import settling, validation
 from infra.engine.gcp.collection import Collection
 from infra.engine.gcp.schema import (
     COMPUTED,
@@ -91,7 +91,7 @@ ENDPOINT_FIELDS: Fields = {
     "network": string(NEW),
     "predictRequestResponseLoggingConfig": block(LOGGING),
     "privateServiceConnectConfig": block(PRIVATE_CONNECT),
-    "trafficSplit": string(COMPUTED, settle=settling.json_text),
+    "trafficSplit": string(COMPUTED, settle=settling.json_text, wrong=validation.json_text),
     "createTime": string(OUTPUT),
     "dedicatedEndpointDns": string(OUTPUT),
     "deployedModels": blocks(DEPLOYED, OUTPUT),
@@ -132,5 +132,9 @@ ENDPOINT = ResourceType(
     minutes={"create": 20, "delete": 20, "update": 20},
     autoname=AutoName("name", numeric=True),
     standing=COLLECTION.identity,
+    apart=(
+        ("network", "privateServiceConnectConfig"),
+        ("dedicatedEndpointEnabled", "privateServiceConnectConfig"),
+    ),
     remedy="Choose another name (a number of at most ten digits).",
 )

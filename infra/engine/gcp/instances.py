@@ -139,4 +139,5 @@ INSTANCE = ResourceType(
     minutes={"create": 40, "delete": 20, "update": 20},
     autoname=AutoName("name"),
     standing=COLLECTION.identity,
+    apart=(("gceSetup.containerImage", "gceSetup.vmImage"),),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from infra.engine.gcp import settling
+from infra.engine.gcp import settling, validation
 from infra.engine.gcp.rest import ApiError, Cloud, escaped
 from infra.engine.gcp.schema import LOCAL, NEW, OUTPUT, REQUIRED, Fields, Json, ResourceType, block, string
 from infra.engine.providers import Properties, ProviderError
@@ -198,7 +198,7 @@ def _member(title: str, holder: Holder, minutes: Mapping[str, int] | None = None
         properties={
             holder.key: string(REQUIRED, NEW, LOCAL, settle=settle),
             "role": string(REQUIRED, NEW),
-            "member": string(REQUIRED, NEW, settle=settling.principal),
+            "member": string(REQUIRED, NEW, settle=settling.principal, wrong=validation.member),
             "condition": block(CONDITION, NEW),
             "etag": string(OUTPUT),
         },

@@ -54,6 +54,7 @@ class Property:
     key: str = ""  # which field tells a set's objects apart
     wrapped: bool = False  # one object here, a list in JSON
     choices: tuple[str, ...] = ()
+    wrong: Callable[[Any], str] | None = None  # why a value is refused, or ""
     store: Callable[[Any], Any] | None = None  # how the state keeps the input
     settle: Callable[[Any, Any], Any] | None = None  # (prior, planned) -> planned, where some changes are none
     forces: Callable[[Any, Any], bool] | None = None  # (prior, planned): replace in just this case
@@ -122,6 +123,7 @@ class ResourceType:
     autoname: AutoName | None = None
     adjust: Callable[[Properties | None, Properties], None] | None = None  # Terraform's CustomizeDiff
     exactly_one: tuple[str, ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()  # paths that exclude each other
     standing: Callable[[Properties], str] | None = None  # the id that the planned properties make, to find a leftover
     foreign: Callable[["Cloud", Json, Properties], str] | None = None  # why a leftover is not ours, or ""
     remedy: str = "Choose another name."
