@@ -15,7 +15,16 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from infra import batch_runs, check_tasks, deployment, local_tasks, pulumi_tasks, stack_tasks, task_options
+from infra import (
+    batch_runs,
+    check_tasks,
+    deployment,
+    local_tasks,
+    migration_tasks,
+    pulumi_tasks,
+    stack_tasks,
+    task_options,
+)
 from infra.demo import demo_facts, demo_table, heading
 from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
 from infra.errors import InfraError
@@ -320,6 +329,7 @@ namespace = Collection(
     check_tasks.costs,
     check_tasks.policy,
     check_tasks.doctor,
+    migration_tasks.migrate,
     local,
     Collection.from_module(stack_tasks, name="stack"),
     Collection.from_module(pulumi_tasks, name="pulumi"),
