@@ -160,8 +160,15 @@ def test_a_protected_resource_stays_and_says_how_to_lift_it(stack: EngineStack) 
     assert stack.run("up", "--yes").code == 0
     ran = stack.run("destroy", "--yes")
     assert ran.code == 1
-    assert "pulumi state unprotect 'urn:pulumi:dev::scenarios::pulumi-python:dynamic/scenario:Thing::p'" in ran.out
+    urn = "urn:pulumi:dev::scenarios::pulumi-python:dynamic/scenario:Thing::p"
+    assert f"python -m infra.engine state unprotect '{urn}' --stack dev" in ran.out
     assert sorted(stack.names()) == ["a", "p", "x"]
+    assert stack.run("destroy", "--yes", "--exclude-protected").code == 0
+    assert sorted(stack.names()) == ["a", "p"]
+    assert stack.run("state", "unprotect", f"{urn}2").code == 1
+    assert stack.run("state", "unprotect", urn).code == 0
+    assert stack.run("destroy", "--yes").code == 0
+    assert stack.resources() == []
 
 
 @pytest.mark.long

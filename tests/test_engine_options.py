@@ -92,7 +92,7 @@ def test_protection_that_is_new_does_not_stop_a_replacement() -> None:
     preview = memory.up({"a": {"v": 1, "force": "z", "o": {"protect": True}}}, preview=True)
     assert (ops(preview)["a"], list(failures(preview))) == ("replace", ["a"])
     deployment = memory.up({"a": {"v": 1, "force": "z", "o": {"protect": True}}})
-    assert "pulumi state unprotect" in failures(deployment)["a"]
+    assert "python -m infra.engine state unprotect" in failures(deployment)["a"]
 
 
 def test_an_alias_that_two_resources_claim_is_refused() -> None:

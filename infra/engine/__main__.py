@@ -1,4 +1,4 @@
-"""python -m infra.engine up|preview|refresh|destroy|output|export|import: flags named as the Pulumi CLI names them."""
+"""python -m infra.engine up|preview|refresh|destroy|output|export|import|state: flags named as the CLI names them."""
 
 import argparse
 import gc
@@ -23,6 +23,7 @@ HELP = {
     "output": "print the stack's outputs",
     "export": "write the state for `pulumi stack import`",
     "import": "take the state that `pulumi stack export` wrote",
+    "state": "edit the state: lift the protection of resources",
 }
 DEPLOYING = {"up", "preview", "refresh", "destroy"}
 
@@ -43,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--file", default="", help="the file (default: standard output or input)")
         if name in ("output", "export"):
             command.add_argument("--show-secrets", action="store_true", help="show secrets in plain text")
+        if name == "state":
+            command.add_argument("action", choices=("unprotect",), help="what to do")
+            command.add_argument("urns", nargs="*", metavar="URN", help="the resources")
+            command.add_argument("--all", action="store_true", help="all resources")
         if name == "output":
             command.add_argument("name", nargs="?", default="", help="one output")
     return root
@@ -64,6 +69,7 @@ def _add_deploying(command: argparse.ArgumentParser, name: str) -> None:
         add(
             "--policy-pack", action="append", default=[], metavar="DIR", help="refuse what its rules refuse; repeatable"
         )
+    if name != "refresh":
         add("-r", "--refresh", action="store_true", help="refresh the state first")
     if name in ("refresh", "destroy"):
         add("--preview-only", action="store_true", help="only show what would happen")
@@ -92,6 +98,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         exclude_protected=given.get("exclude_protected", False),
         file=str(Path(given["file"]).resolve()) if given.get("file") else "",
         name=given.get("name", ""),
+        urns=tuple(given.get("urns", ())),
         parallel=max(1, given.get("parallel", PARALLEL)),
     )
 
@@ -99,7 +106,10 @@ def request_of(arguments: argparse.Namespace) -> Request:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     gc.set_threshold(200_000, 20, 20)  # imports make objects that stay: looking for garbage among them takes 0.1 s
-    request = request_of(parser().parse_args(arguments))
+    given = parser().parse_args(arguments)
+    if given.command == "state" and bool(given.urns) == given.all:
+        parser().error("state unprotect: name resources by their URNs, or pass --all")
+    request = request_of(given)
     try:
         _enter(request.folder)
         return COMMANDS[request.command](request)

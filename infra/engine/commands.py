@@ -13,6 +13,7 @@ from infra.engine.host import Program
 from infra.engine.running import EXIT_INTERRUPTED, run_destroy, run_program, run_refresh
 from infra.engine.session import Request, Session, open_session, refuse_google
 from infra.engine.state import ResourceState, Snapshot
+from infra.engine.state_edits import edit_state
 from infra.engine.steps import Tally
 from infra.engine.wire import MASK, masked
 
@@ -87,6 +88,11 @@ def destroy(request: Request) -> int:
             _announce(session, snapshot)
             if not _confirmed(f"Delete all of stack {session.stack}?"):
                 return 0
+        if request.refresh:
+            refreshed = run_refresh(session, snapshot, digest, request.preview_only)
+            snapshot = refreshed.ledger.snapshot()
+            if not refreshed.tally.ok:
+                return _finish(session, digest, refreshed.tally, snapshot, "Refresh")
         deployment = run_destroy(session, snapshot, digest, request.preview_only)
         return _finish(session, digest, deployment.tally, deployment.ledger.snapshot(), "Destroy")
 
@@ -99,6 +105,7 @@ COMMANDS: dict[str, Callable[[Request], int]] = {
     "output": output,
     "export": export,
     "import": import_,
+    "state": edit_state,
 }
 
 

@@ -68,7 +68,7 @@ def _rounds(waiting: list[ResourceState]) -> list[list[ResourceState]]:
 
 def _delete(deployment: Deployment, state: ResourceState, going: frozenset[str]) -> bool:
     try:
-        if state.protect and not state.delete:
+        if state.protect and not (state.delete or state.pending_replacement):
             raise StepError(protected("delete", state.urn))
         deployment.run(Step(_operation(state), state.urn, state), lambda: _remove(deployment, state, going))
     except StoppedError:

@@ -112,7 +112,7 @@ def protected(verb: str, urn: str) -> str:
     """Say that a resource must not be deleted, and how to lift that."""
     return (
         f"{names.name_of(urn)!r} is protected: cannot {verb} it. Drop `protect` from its resource options and run up, "
-        f"or run: pulumi state unprotect '{urn}'"
+        f"or run: python -m infra.engine state unprotect '{urn}' --stack {names.stack_of(urn)}"
     )
 
 

@@ -46,6 +46,7 @@ class Request:
     exclude_protected: bool = False
     file: str = ""
     name: str = ""
+    urns: tuple[str, ...] = ()
     parallel: int = PARALLEL
 
 
