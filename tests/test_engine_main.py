@@ -72,6 +72,10 @@ def test_preview_says_what_up_would_do_and_does_nothing(stack: EngineStack) -> N
     assert "v: 1 => 2" in text
     assert stack.run("preview", "--expect-no-changes").code == 1
     assert (stack.calls(), stack.state_file.read_bytes()) == ([], before)
+    # As the CLI does, up applies the changes and says afterwards that there were some.
+    ran = stack.run("up", "--yes", "--expect-no-changes")
+    assert (ran.code, "no changes were expected" in ran.err) == (1, True)
+    assert [call["op"] for call in stack.calls() if call["name"] == "n"] == ["create"]
 
 
 def test_a_failed_resource_stops_its_dependents_only(stack: EngineStack) -> None:

@@ -135,16 +135,6 @@ def test_an_alias_by_a_renamed_parent_follows_it() -> None:
     assert memory.calls() == []
 
 
-def test_a_dependent_deleted_ahead_is_replaced_for_the_keys_that_touched_it() -> None:
-    """The reasons of a chain's replacements are those that its provider gave."""
-    memory = Memory()
-    memory.up({"a": {"v": 1, "force": "x"}, "d": {"v": 1, "forcefrom": "a"}})
-    program = {"a": {"v": 1, "force": "y", "o": {"delete_before_replace": True}}, "d": {"v": 1, "forcefrom": "a"}}
-    deployment = memory.up(program, preview=True)
-    steps = {step.urn.rsplit("::", 1)[1]: step for step in deployment.events.steps if step.op == "replace"}  # type: ignore[attr-defined]
-    assert {name: step.replace_keys for name, step in steps.items()} == {"a": ("force",), "d": ("force",)}
-
-
 def test_a_replacement_that_was_cut_off_deletes_nothing_again() -> None:
     """After an interruption between deletion and creation the next run creates, and only that."""
     memory = Memory()

@@ -59,7 +59,7 @@ def _add_deploying(command: argparse.ArgumentParser, name: str) -> None:
     add("--target-dependents", action="store_true", help="with what depends on the targets")
     add("-p", "--parallel", type=int, default=PARALLEL, help="operations at once")
     if name != "destroy":
-        add("--expect-no-changes", action="store_true", help="fail where anything changes")
+        add("--expect-no-changes", action="store_true", help="fail where anything changes, after it is done")
     if name == "destroy":
         add("--exclude-protected", action="store_true", help="leave protected resources, and what they need")
     if name != "preview":

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from infra.engine import urn as names
 from infra.engine.aliasing import Aliases
-from infra.engine.errors import StepError, StoppedError
+from infra.engine.errors import StoppedError
 from infra.engine.goal import Goal, Outcome
 from infra.engine.ledger import Ledger
 from infra.engine.policies import Judge
 from infra.engine.providers import Properties
 from infra.engine.registry import Registry
 from infra.engine.state import ResourceState
-from infra.engine.steps import UNCHANGING, Events, Step, Tally
+from infra.engine.steps import Events, Step, Tally
 from infra.engine.targeting import Targets
 from infra.engine.wire import known_only
 
@@ -32,7 +32,6 @@ class Options:
     targets: tuple[str, ...] = ()
     target_dependents: bool = False
     parallel: int = PARALLEL
-    frozen: bool = False  # refuse every change
 
 
 class Deployment:
@@ -56,8 +55,7 @@ class Deployment:
         self.judge: Judge = lambda _type, _inputs: None  # refuses what breaks a policy
         self.lock = threading.RLock()
         self.providers_lock = threading.RLock()  # held while a default provider is registered
-        # Deleted ahead of the replacement of what they depend on -> the keys that this touches.
-        self.condemned: dict[str, tuple[str, ...]] = {}
+        self.condemned: set[str] = set()  # deleted ahead of the replacement of what they depend on
         self.targets = Targets(options.targets, options.target_dependents)
         self.left_out: set[str] = set()  # new resources that --target does not name
         self.stack_outputs: Properties | None = None
@@ -138,9 +136,6 @@ class Deployment:
 
     def run(self, step: Step, action: Callable[[], ResourceState | None]) -> ResourceState | None:
         """Take one step, watched and counted; `action` does the work and returns the new resource."""
-        if self.options.frozen and step.op not in UNCHANGING and not step.internal:
-            msg = f"no changes were expected, and this is one: {step.op}"
-            raise StepError(msg)
         with self._slots, self._active():
             self.events.begun(step)
             start = time.monotonic()

@@ -89,14 +89,14 @@ def plan(
     new: ResourceState,
     old: ResourceState | None,
     provider: Provider | None,
-    condemned: tuple[str, ...] | None = None,
+    condemned: bool = False,
 ) -> Plan:
-    """Decide on a resource; `condemned`: deleted a moment ago, for these keys, and now declared again."""
+    """Decide on a resource; `condemned`: deleted a moment ago, and now declared again."""
     afresh = replace(new, inputs=goal.inputs)
     if old is None:
         return Plan(CREATE, checked(provider, afresh, None))
-    if condemned is not None or old.external:
-        return Plan(REPLACE, checked(provider, afresh, None), Diff(changed=True, replace_keys=condemned or ()))
+    if condemned or old.external:
+        return Plan(REPLACE, checked(provider, afresh, None))
     new = checked(provider, new, old)
     diff = _diff(goal, new, old, provider)
     if not (old.pending_replacement or diff.replace_keys or _replaces(diff)):

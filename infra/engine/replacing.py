@@ -12,51 +12,46 @@ from infra.engine.state import ResourceState
 from infra.engine.steps import DELETE_REPLACED, Step
 from infra.engine.wire import plain
 
-Keys = tuple[str, ...]
-
 
 def delete_for_replacement(deployment: Deployment, old: ResourceState, planned: Plan) -> ResourceState:
     """Delete a resource, before it the dependents that go with it; return it as one that waits for its successor."""
     with deployment.lock:
         dependents = replaced_with(deployment, old, planned.new.urn)
-        for dependent, _ in dependents:
+        for dependent in dependents:
             if dependent.protect:
                 name = names.name_of(planned.new.urn)
                 raise StepError(protected(f"replace {name!r}, for that would replace", dependent.urn))
-        deployment.condemned.update({dependent.urn: keys for dependent, keys in dependents})
-    for dependent, _ in reversed(dependents):
+        deployment.condemned.update(dependent.urn for dependent in dependents)
+    for dependent in reversed(dependents):
         _delete(deployment, dependent)
     return old if old.pending_replacement else _delete(deployment, old)
 
 
-def replaced_with(deployment: Deployment, root: ResourceState, urn: str) -> list[tuple[ResourceState, Keys]]:
-    """Return the dependents that would be replaced were the root's outputs unknown, and for which of their keys.
+def replaced_with(deployment: Deployment, root: ResourceState, urn: str) -> list[ResourceState]:
+    """Return the dependents that would be replaced were the root's outputs unknown, in the state's order.
 
-    The order is the state's; `urn` is the root's name of today.
+    `urn` is the root's name of today.
     """
     replaced = {root.urn, urn}
-    found: list[tuple[ResourceState, Keys]] = []
+    found: list[ResourceState] = []
     for state in deployment.ledger.olds():
         if state is root or not state.custom or state.external or state.delete or state.pending_replacement:
             continue
         if deployment.claimed(state.urn) or state.urn in deployment.condemned:
             continue
-        keys = () if names.referred(state.provider) in replaced else _replacing_keys(deployment, state, replaced)
-        if keys is not None:
+        if names.referred(state.provider) in replaced or _must_replace(deployment, state, replaced):
             replaced.add(state.urn)
-            found.append((state, keys))
+            found.append(state)
     return found
 
 
-def _replacing_keys(deployment: Deployment, state: ResourceState, replaced: set[str]) -> Keys | None:
-    """Return the keys for which a dependent would be replaced; None where it would not be."""
+def _must_replace(deployment: Deployment, state: ResourceState, replaced: set[str]) -> bool:
     touched = {key for key, urns in state.property_dependencies.items() if replaced & set(urns)}
     if not touched & state.inputs.keys():
-        return None
+        return False
     inputs = {key: UNKNOWN if key in touched else plain(value) for key, value in state.inputs.items()}
     diff = deployment.registry.get(state.provider).diff(standing(state), inputs, [])
-    replaces = diff.replace_keys or any(change.kind.endswith("-replace") for change in diff.properties.values())
-    return diff.replace_keys if replaces else None
+    return bool(diff.replace_keys) or any(change.kind.endswith("-replace") for change in diff.properties.values())
 
 
 def _delete(deployment: Deployment, old: ResourceState) -> ResourceState:

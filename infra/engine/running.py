@@ -96,7 +96,6 @@ def _deploy(session: Session, snapshot: Snapshot, events: Events, preview: bool,
         request.targets,
         request.target_dependents,
         request.parallel,
-        frozen=request.expect_no_changes and not preview,
     )
     deployment = Deployment(options, ledger, registry, events, default_inputs(session.config))
     deployment.judge = judge_of(request.policy_packs, session.config.values)
