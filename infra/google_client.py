@@ -22,6 +22,8 @@ CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "Run: gcloud auth application-default login"
 TITLES = {"aiplatform": "Vertex AI", "storage": "Cloud Storage"}
 ROLES = {"aiplatform": "aiplatform.user", "storage": "storage.admin"}  # that Google has for whoever was refused
+# What Vertex AI says where the SavedModel that a model names is gone, or is none
+BAD_ARTIFACT = ("Model directory gs://", "model server never became ready")
 # google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer
 HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 16: 401}
 
@@ -131,7 +133,7 @@ def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str
     reasons = {detail.get("reason") for detail in body.get("details", ()) if isinstance(detail, Mapping)}
     if status == 403 and ("SERVICE_DISABLED" in reasons or "has not been used" in str(body.get("message"))):
         return f"Run: gcloud services enable {connection.api}.googleapis.com --project {project}"
-    if status == 400 and str(body.get("message", "")).startswith("Model directory"):
+    if status == 400 and any(words in str(body.get("message")) for words in BAD_ARTIFACT):
         return "Run: invoke upload, then: invoke up"
     role = ROLES.get(connection.api, "viewer")
     return {

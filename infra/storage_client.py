@@ -13,11 +13,12 @@ from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from infra.errors import InfraError
 from infra.google_client import LOGIN, default_credentials, is_loopback
 from infra.settings import LOCAL_TOKEN
 
 
-class StorageError(Exception):
+class StorageError(InfraError):
     """A transfer that cannot be done, in one line that ends with the way out."""
 
 

@@ -143,6 +143,15 @@ def test_an_operation_that_fails_says_why(local_cloud: LocalCloud) -> None:
         prediction.upload_model(there, body, model_id=unique("model"))
 
 
+def test_a_model_whose_artifacts_are_gone_names_the_tasks_that_bring_them_back(local_cloud: LocalCloud) -> None:
+    """The service's words for an empty model directory end in upload, then up."""
+    there, uri = connection(local_cloud), f"{new_bucket(local_cloud)}/models/decorator/gone"
+    body = {"displayName": "x", "artifactUri": uri, "containerSpec": CONTAINER}
+    with pytest.raises(PredictionApiError, match=uri) as caught:
+        prediction.upload_model(there, body, model_id=unique("model"))
+    assert str(caught.value).endswith("Run: invoke upload, then: invoke up")
+
+
 @pytest.mark.parametrize(
     ("status", "error", "remedy"),
     [
