@@ -16,7 +16,7 @@ from infra.engine.object_diff import compare
 from infra.engine.providers import UNKNOWN
 from infra.engine.sealing import opened, sealed, sealer_of
 from infra.engine.structs import from_struct, to_struct
-from infra.engine.wording import shown
+from infra.engine.wording import WIDTH, shown
 
 KEYS = st.text(max_size=12)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(allow_nan=False, width=32)
@@ -127,7 +127,8 @@ def test_shown_values_hide_secrets_and_name_unknowns() -> None:
     assert shown(UNKNOWN) == "(known after up)"
     assert shown(wire.masked({"a": wire.secret("x")})) == '{"a": "[secret]"}'
     assert shown([UNKNOWN]) == "[(known after up)]"
-    assert len(shown("x" * 500)) < 80
+    assert len(shown("x" * 500, WIDTH)) == WIDTH
+    assert len(shown("x" * 500)) == 502
 
 
 def test_an_asset_changes_with_its_file(tmp_path: Path) -> None:

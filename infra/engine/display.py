@@ -7,9 +7,10 @@ from typing import Any, TextIO
 from infra.engine import urn as names
 from infra.engine.steps import DISCARD, DISCARD_REPLACED, REMOVE_PENDING, SAME, Step, Tally
 from infra.engine.wire import masked
-from infra.engine.wording import SUMMARY, WORDS, changes_of, shown
+from infra.engine.wording import SUMMARY, WIDTH, WORDS, changes_of, leaves, shown
 
 QUIET = {SAME, DISCARD, DISCARD_REPLACED, REMOVE_PENDING}
+WORTH_TELLING = 0.1  # seconds
 STYLES = {"+": "green", "~": "yellow", "-": "red", "+-": "magenta", "=": "cyan", ">": "cyan", "!": "bold red"}
 
 
@@ -22,6 +23,7 @@ class Display:
         self._lock = threading.RLock()
         self._running: dict[str, str] = {}
         self._console = _console(stream)
+        self._width = WIDTH if self._console else 0  # logs and pipes get values whole
         self._status: Any = None
         self._outputs: list[str] = []
 
@@ -40,9 +42,9 @@ class Display:
             if step.internal or step.op in QUIET:
                 return
             sign, past, future = WORDS[step.op]
-            duration = "" if self._preview else f"  {seconds:.1f} s"
+            duration = "" if self._preview or seconds < WORTH_TELLING else f"  {seconds:.1f} s"
             self._write(f" {sign:2} {_what(step.urn):76}  {future if self._preview else past}{duration}", STYLES[sign])
-            for line in changes_of(step):
+            for line in changes_of(step, self._width):
                 self._write(f"      {line}")
 
     def failed(self, urn: str, message: str) -> None:
@@ -50,7 +52,7 @@ class Display:
         with self._lock:
             self._running.pop(urn, None)
             self._show_running()
-            self._write(f" !  {_what(urn)}  failed: {' '.join(message.split())}", STYLES["!"])
+            self._write(f" !  {_what(urn):76}  failed: {' '.join(message.split())}", STYLES["!"])
 
     def log(self, severity: str, message: str, urn: str = "") -> None:
         """Write a message of the program or the engine."""
@@ -63,9 +65,9 @@ class Display:
 
     def stack_outputs(self, before: Mapping[str, object], after: Mapping[str, object]) -> None:
         """Keep the outputs that change for the end: the program says them before its resources are done."""
-        old, new = masked(before), masked(after)
+        old, new = leaves(masked(before)), leaves(masked(after))
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        self._outputs = [f"    {_output(key, old, new)}" for key in sorted(changed)]
+        self._outputs = [f"    {_output(key, old, new, self._width)}" for key in sorted(changed)]
 
     def summary(self, tally: Tally, seconds: float, title: str) -> None:
         """Write the last line: counts and seconds."""
@@ -109,10 +111,9 @@ def _what(urn: str) -> str:
     return f"{names.name_of(urn):30} {names.type_of(urn)}" if names.is_urn(urn) else urn
 
 
-def _output(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    if key not in new:
-        return f"{key}: {shown(old[key])} => (none)"
-    return f"{key}: {shown(old[key])} => {shown(new[key])}" if key in old else f"{key}: {shown(new[key])}"
+def _output(key: str, old: Mapping[str, Any], new: Mapping[str, Any], width: int) -> str:
+    before, after = (shown(tree[key], width) if key in tree else "(none)" for tree in (old, new))
+    return f"{key}: {before} => {after}" if key in old else f"{key}: {after}"
 
 
 def _console(stream: TextIO) -> Any:

@@ -1,6 +1,7 @@
 """Steps and values in words: what changes, old => new."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from infra.engine import paths
@@ -38,27 +39,35 @@ WORDS = {
     DELETE_REPLACED: ("-", "deleted, for its replacement", "to delete, for its replacement"),
 }
 SUMMARY = (CREATE, UPDATE, DELETE, REPLACE, IMPORT, READ, DISCARD, SAME)
-WIDTH = 72  # characters of a value that a line shows
+WIDTH = 72  # characters of a value that a line on a terminal shows
 
 
-def shown(value: Any) -> str:
-    """Write a value in a line; secrets are masked, unknowns say so."""
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name the values of nested maps by their paths, so that a line tells one of them: `models.decorator.version`."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def shown(value: Any, width: int = 0) -> str:
+    """Write a value in a line, cut at `width` where one is given; secrets are masked, unknowns say so."""
     if value == UNKNOWN:
         return "(known after up)"
     if value == MASK:
         return MASK
     text = json.dumps(value, ensure_ascii=False).replace(f'"{UNKNOWN}"', "(known after up)")
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+    return text if not width or len(text) <= width else f"{text[: width - 1]}…"
 
 
-def changes_of(step: Step) -> list[str]:
+def changes_of(step: Step, width: int = 0) -> list[str]:
     """Say what a step changes, one property a line; nothing for creations and deletions."""
     old, new = step.old, step.new
     if old is None or new is None or step.op not in (UPDATE, REPLACE):
         return []
     found = step.changes or compare(plain(old.inputs), plain(new.inputs))
     replacing = {path for path in found if found[path].kind.endswith("-replace")} | set(step.replace_keys)
-    lines = [_line(path, old, new, path in replacing) for path in found if not path.startswith("__")]
+    lines = [_line(path, old, new, path in replacing, width) for path in found if not path.startswith("__")]
     return [*lines, *(f"{key} (forces replacement)" for key in step.replace_keys if key not in _keys(found))]
 
 
@@ -66,14 +75,14 @@ def _keys(found: Any) -> set[str]:
     return {str(paths.parse(path)[0]) for path in found} | set(found)
 
 
-def _line(path: str, old: ResourceState, new: ResourceState, replaces: bool) -> str:
+def _line(path: str, old: ResourceState, new: ResourceState, replaces: bool, width: int) -> str:
     before, after = _values(paths.parse(path), old, new)
     mark = "  (forces replacement)" if replaces else ""
     if before == after:
         return f"{path}: {MASK} => {MASK}{mark}"
     if before is None:
-        return f"{path}: {shown(after)}  (new){mark}"
-    return f"{path}: {shown(before)} => {'(none)' if after is None else shown(after)}{mark}"
+        return f"{path}: {shown(after, width)}  (new){mark}"
+    return f"{path}: {shown(before, width)} => {'(none)' if after is None else shown(after, width)}{mark}"
 
 
 def _values(path: paths.Path, old: ResourceState, new: ResourceState) -> tuple[Any, Any]:
