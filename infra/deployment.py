@@ -71,21 +71,21 @@ def run_engine(stack: Stack, engine: Engine, arguments: list[str], stdout: int |
     """Run an engine with Ctrl-C left to it: it finishes the step that runs, saves, and says how to go on."""
     command = command_of(stack, engine, arguments)
     environment = environment_of(stack, engine)
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout, text=True) as process:
-        printed = _wait(process)
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the engine too
+    held = {signal.SIGINT} if engine == "embedded" else set()  # until Python is up there, and can tell in one line
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout, text=True) as process:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+            printed = process.communicate()[0] or ""
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+        signal.signal(signal.SIGINT, before)
     if process.returncode == -signal.SIGINT:  # before the engine had begun
         raise KeyboardInterrupt
     if process.returncode:
         raise Exit(code=process.returncode)
     return printed
-
-
-def _wait(process: subprocess.Popen[str]) -> str:
-    while True:
-        try:
-            return process.communicate()[0] or ""
-        except KeyboardInterrupt:  # the terminal has sent it to the engine too
-            continue
 
 
 def _json_of(printed: str) -> dict[str, Any]:

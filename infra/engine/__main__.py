@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules load: nothing has begun, so nothing is said
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # whoever starts it may hold Ctrl-C back until here
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # or gRPC tells how its connections end
 # ruff: noqa: E402
 
 from infra.engine.commands import COMMANDS
@@ -118,9 +120,6 @@ def main(arguments: list[str] | None = None) -> int:
         if request.json:
             print(json.dumps({"result": "failed", "errors": [{"message": str(error), "severity": "error"}]}))
         return 1
-    except KeyboardInterrupt:
-        print("error: interrupted before anything was done", file=sys.stderr)
-        return 130
 
 
 def _enter(folder: Path) -> None:

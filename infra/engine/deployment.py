@@ -136,7 +136,7 @@ class Deployment:
 
     def run(self, step: Step, action: Callable[[], ResourceState | None]) -> ResourceState | None:
         """Take one step, watched and counted; `action` does the work and returns the new resource."""
-        with self._slots, self._active():
+        with self._slots, self.active():
             self.events.begun(step)
             start = time.monotonic()
             new = action()
@@ -146,7 +146,8 @@ class Deployment:
         return new
 
     @contextmanager
-    def _active(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
+        """Be waited for where the user interrupts; where that has happened, raise StoppedError."""
         with self._idle:
             if self.stopping.is_set():
                 raise StoppedError

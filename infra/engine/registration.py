@@ -52,7 +52,8 @@ def _register(deployment: Deployment, goal: Goal, urn: str) -> Outcome:
     if provider is not None and imported:
         old = import_resource(deployment, goal, new, old, provider)
         new = wanted(goal, urn, old, parent, reference)
-    planned = plan(goal, new, old, provider, urn in deployment.condemned)
+    with deployment.active():
+        planned = plan(goal, new, old, provider, urn in deployment.condemned)
     _object(deployment, planned)
     if old is not None and imported and planned.op == SAME:
         return _outcome(keep(deployment, planned.new, old))
