@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from model.rejections import BYTE_ORDER_MARK
 from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction
 
 BLOCK = 65_536  # lines that are Python objects at one time
@@ -50,10 +51,10 @@ def read(instances: Path, shards: Iterable[Path], errors: Iterable[Path]) -> Lin
 
 
 def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not empty, with its number from 1."""
+    """Yield each line that is not empty, with its number from 1; a byte order mark is no part of the first."""
     with file.open("rb") as opened:
         for number, raw in enumerate(opened, 1):
-            line = raw.strip()
+            line = (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).strip()
             if line:
                 yield number, line
 

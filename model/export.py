@@ -20,6 +20,7 @@ from model.files import replacing, replacing_folder, sha256
 from model.keys import FLOAT32_EXACT, KEY_TYPES, WRAPPERS, Key, KeyType, Wrapper, check_keys
 from model.runtime import keras, tensorflow
 from model.saved_models import digest, make_reproducible, signature_text
+from model.signature import read_signature
 from model.train import MODEL
 from model.wrappers import FUNCTIONAL_OUTPUT, SIGNATURE, key_type_of, wrap
 
@@ -90,6 +91,23 @@ def up_to_date(
     return [unchanged[wrapper] for wrapper in wrappers] if same and here else None
 
 
+def checked_digest(folder: Path) -> str:
+    """Return the digest of a SavedModel that can be read and is as `export` wrote and checked it.
+
+    One that no record beside it names, because it was put there by hand, only has to be readable.
+    """
+    read_signature(folder)
+    found = digest(folder)
+    try:
+        record = msgspec.json.decode((folder.parent / RECORD).read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        return found
+    for made in record.exports:
+        if made.wrapper == folder.name and made.digest != found:
+            raise UserError(f"The SavedModel at '{folder}' is no longer the one that was checked. Run: invoke export")
+    return found
+
+
 def _made_from(model: Path, key_type: KeyType) -> dict[str, str]:
     """Name all that an export depends on."""
     code = sha256(Path(wrapping.__file__))
@@ -103,7 +121,7 @@ def _check_wanted(wrappers: Sequence[Wrapper], key_type: KeyType) -> None:
         if wrapper not in WRAPPERS:
             raise UserError(f"No wrapper {wrapper!r}. There are: {', '.join(WRAPPERS)}")
     if key_type not in KEY_TYPES:
-        raise UserError(f"No key type {key_type!r}. There are: {', '.join(KEY_TYPES)}")
+        raise UserError(f"No key type {key_type!r}. Run with: {', or '.join(f'--key-type {one}' for one in KEY_TYPES)}")
     if key_type == "string" and "decorator" not in wrappers:
         raise UserError("String keys need the decorator wrapper: the functional one returns keys as numbers.")
 
@@ -186,8 +204,9 @@ def _program(options: argparse.Namespace) -> Outcome:
 def describe(made: Exported, *, unchanged: bool) -> str:
     """Say what an export takes, gives and was checked against."""
     state = "unchanged" if unchanged else "written"
-    checked = f"{made.rows_checked} rows within {made.largest_difference:.1e} of the bare model"
-    return f"{made.signature_text}\n'{made.path}' {state}: digest {made.digest[:12]}, {checked}, keys unchanged\n"
+    off = f"within {made.largest_difference:.1e} of" if made.largest_difference else "equal to"
+    checked = f"{made.rows_checked} rows {off} the bare model's, their keys as they were sent"
+    return f"{made.path} {state}: digest {made.digest[:12]}; {checked}\n{made.signature_text}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Instances file -> its keys, looked over before a job is paid for: readable, unique, fit for the wrapper."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from model.accounting import LISTED, numbered_lines
 from model.errors import UserError, unreadable
 from model.keys import Wrapper, check_keys
+from model.rejections import BYTE_ORDER_MARK
 from model.result_lines import key_value, read_instance
 
 
@@ -27,6 +29,7 @@ def look_over(instances: Path, wrapper: Wrapper) -> InstanceKeys:
     Raises:
         UserError: no such file, no instance in it that can be read, or a key that the wrapper cannot carry.
     """
+    _refuse_byte_order_mark(instances)
     lines: dict[str, int] = {}
     malformed: list[str] = []
     duplicates: list[str] = []
@@ -53,6 +56,15 @@ def _key_of(line: bytes) -> str:
     if key is None:
         raise ValueError("has no 'key'")
     return key
+
+
+def _refuse_byte_order_mark(instances: Path) -> None:
+    if instances.is_file() and os.access(instances, os.R_OK):
+        with instances.open("rb") as file:
+            marked = file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+        if marked:
+            remedy = f"Run: sed -i '1s/^\\xEF\\xBB\\xBF//' {instances}"
+            raise UserError(f"'{instances}' starts with a UTF-8 byte order mark, which no service skips. {remedy}")
 
 
 def _lines(instances: Path) -> Iterator[tuple[int, bytes]]:

@@ -96,14 +96,29 @@ def _listed_keys(keys: pl.Series) -> Listed:
 
 def describe(summary: Summary) -> str:
     """Say in lines what became of the rows; what is wrong stands in lines of its own."""
-    lines = [f"{summary.joined} of {summary.instances} instances joined, {summary.failed} failed"]
-    lines += [f"  {rows} rows: {code}" for code, rows in summary.errors.items()]
+    state = "complete" if summary.complete else "NOT COMPLETE"
+    lines = [f"{state}: {summary.joined:,} of {summary.instances:,} instances joined, {summary.failed:,} failed"]
+    lines += [f"  {code}: {rows:,}{_example(summary, code)}" for code, rows in summary.errors.items()]
     if summary.rmse is not None:
-        lines.append(f"RMSE {summary.rmse:.3f} over {summary.rmse_rows} rows")
+        lines.append(f"RMSE {summary.rmse:.3f} over {summary.rmse_rows:,} rows")
     for name in ("missing", "ambiguous", "duplicate_instances", "duplicate_predictions", "unknown", "unknown_errors"):
         found: Listed = getattr(summary, name)
         if found.count:
-            lines.append(f"{name.replace('_', ' ')}: {found.count} keys, first {list(found.first)}")
+            lines.append(f"{name.replace('_', ' ')}: {found.count:,} {_keys(found)}")
     if summary.malformed.count:
-        lines.append(f"lines that cannot be read: {summary.malformed.count}, first {list(summary.malformed.first)}")
-    return "\n".join([*lines, "complete" if summary.complete else "NOT COMPLETE"])
+        lines.append(f"lines that cannot be read: {summary.malformed.count:,} ({_listing(summary.malformed)})")
+    return "\n".join(lines)
+
+
+def _example(summary: Summary, code: str) -> str:
+    """Quote the first of the errors with a code."""
+    first = next((error for error in summary.first_errors if error["code"] == code), None)
+    return f", such as key {first['key']}: {first['message']}" if first and first["message"] else ""
+
+
+def _keys(found: Listed) -> str:
+    return f"key{'s' if found.count > 1 else ''} ({_listing(found)})"
+
+
+def _listing(found: Listed) -> str:
+    return ", ".join([*map(repr, found.first), *["…"] * (found.count > len(found.first))])

@@ -9,7 +9,7 @@ import pytest
 
 from model.dataset import load
 from model.errors import UserError
-from model.export import Exported, digest, export, main, up_to_date
+from model.export import Exported, checked_digest, digest, export, main, up_to_date
 from model.keys import FLOAT32_EXACT, Key
 from model.runtime import keras, tensorflow
 from model.saved_models import signature_text
@@ -137,6 +137,22 @@ def test_export_that_would_be_repeated_is_left_alone(tmp_path: Path) -> None:
     assert up_to_date(tmp_path / "none.keras", tmp_path) is None
 
 
+def test_only_what_was_checked_is_uploaded(tmp_path: Path) -> None:
+    """A SavedModel that was cut off or changed since its check is refused; one that has no record must be readable."""
+    (made,) = export(exported_models().model, tmp_path, ["decorator"])
+    folder = tmp_path / "decorator"
+    assert checked_digest(folder) == made.digest
+    weights = folder / "variables" / "variables.data-00000-of-00001"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"no longer the one that was checked. Run: invoke export"):
+        checked_digest(folder)
+    (tmp_path / "export.json").unlink()
+    assert checked_digest(folder) != made.digest
+    (folder / "saved_model.pb").write_bytes(b"cut")
+    with pytest.raises(UserError, match="Run: invoke export"):
+        checked_digest(folder)
+
+
 def test_failed_check_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An export that does not predict as the model does never takes the old one's place."""
     model = exported_models().model
@@ -188,7 +204,7 @@ def test_program_prints_both_signatures(tmp_path: Path, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert text.count("Method name is: tensorflow/serving/predict") == 2
     for wrapper in ("functional", "decorator"):
-        assert f"'{tmp_path / wrapper}' written: digest {digest(tmp_path / wrapper)[:12]}, 102 rows within" in text
+        assert f"{tmp_path / wrapper} written: digest {digest(tmp_path / wrapper)[:12]}; 102 rows" in text
 
 
 def test_mistake_is_one_line_of_stderr(tmp_path: Path) -> None:

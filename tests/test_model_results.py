@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from model.dataset import load, write_test_rows
 from model.errors import UserError
+from model.instance_keys import look_over
 from model.keys import Key
 from model.results import find_shards, join, main, read_targets
 from model.runtime import tensorflow
@@ -248,15 +249,27 @@ def test_program_exits_1_where_a_row_is_missing(tmp_path: Path, capsys: pytest.C
     assert main([*command, "--output", str(tmp_path / "out"), "--json"]) == 1
     printed = capsys.readouterr()
     assert orjson.loads(printed.out)["missing"] == {"count": 1, "first": [2]}
-    assert "missing: 1 keys, first [2]" in printed.err
-    assert printed.err.rstrip().endswith("NOT COMPLETE")
+    assert "missing: 1 key (2)" in printed.err
+    assert printed.err.startswith("NOT COMPLETE: 1 of 2 instances joined")
 
 
 def test_description_says_everything_that_is_wrong(tmp_path: Path) -> None:
     """Each oddity has a line with its count and its first keys."""
     results = [{"prediction": [1.0], "key": 7}, b"torn"]
-    text = describe(joined(tmp_path, [instance(1), instance(1)], results, [{"key": 8, "code": "X", "message": ""}]))
-    for line in ("missing: 2 keys", "duplicate instances: 1 keys, first [1]", "unknown: 1 keys, first [7]"):
+    text = describe(joined(tmp_path, [instance(1), instance(1)], results, [{"key": 8, "code": "X", "message": "why"}]))
+    for line in ("missing: 2 keys", "duplicate instances: 1 key (1)", "unknown: 1 key (7)"):
         assert line in text
-    assert "unknown errors: 1 keys, first [8]" in text
+    assert "unknown errors: 1 key (8)" in text
+    assert "X: 1, such as key 8: why" in text
     assert "lines that cannot be read: 1" in text
+
+
+def test_a_byte_order_mark_is_refused_before_a_job_and_accounted_for_after_one(tmp_path: Path) -> None:
+    """It spoils the first line alone, whose error still finds its instance; before a job the line names the cure."""
+    asked = write(tmp_path / "marked.jsonl", [b"\xef\xbb\xbf" + orjson.dumps(instance(1)), instance(2)])
+    results = write(tmp_path / "results", [{"prediction": [1.0], "key": 2}])
+    errors = write(tmp_path / "errors", [{"key": 1, "code": "BYTE_ORDER_MARK", "message": "why"}])
+    summary = join(asked, [results], [errors], tmp_path / "out")
+    assert (summary.complete, summary.joined, summary.failed) == (True, 1, 1)
+    with pytest.raises(UserError, match=r"byte order mark.* Run: sed"):
+        look_over(asked, "decorator")
