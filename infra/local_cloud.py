@@ -12,10 +12,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.engine.sealing import passphrase, sealer_of
 from infra.settings import local_stack_config
-from infra.stacks import ROOT, Stack, StackError, stack_path, write_stack
+from infra.stacks import ROOT, Stack, StackError, read_stack, stack_path, write_stack
 
 HOME = ROOT / ".local"
 STATE = HOME / "cloud"
@@ -36,8 +37,8 @@ class Health:
 
 
 def default_port() -> int:
-    """Return the port of `LOCAL_CLOUD_PORT`, or 8790."""
-    text = os.environ.get("LOCAL_CLOUD_PORT", str(DEFAULT_PORT))
+    """Return the port of `LOCAL_CLOUD_PORT`, else the one that this clone's cloud had last, else 8790."""
+    text = os.environ.get("LOCAL_CLOUD_PORT") or str(urlsplit(_last_url()).port or DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
         msg = f"LOCAL_CLOUD_PORT is {text!r}, not a port. Run: export LOCAL_CLOUD_PORT={DEFAULT_PORT}"
         raise StackError(msg)
@@ -54,8 +55,16 @@ def health(url: str) -> Health | None:
         return None
 
 
-def start(port: int) -> tuple[Health, bool]:
+def own() -> Health | None:
+    """Return how this clone's local cloud is, if it runs."""
+    found = health(url) if (url := _last_url()) else None
+    return found if found and found.state == STATE.resolve() else None
+
+
+def start(port: int = 0) -> tuple[Health, bool]:
     """Start this clone's local cloud unless it runs, and write Pulumi.local.yaml for its address.
+
+    Without a port, one that runs is the right one wherever it is.
 
     Returns:
         How it is, and whether this call started it.
@@ -63,17 +72,41 @@ def start(port: int) -> tuple[Health, bool]:
     Raises:
         StackError: the port is taken, or the cloud did not come up; the line says by whom, or why.
     """
-    url = f"http://127.0.0.1:{port}"
-    running = health(url)
-    if running and running.state != STATE.resolve():
+    if not 0 <= port < 65536:
+        msg = f"{port} is no port: 1 to 65535. Run: invoke local.start --port {DEFAULT_PORT}"
+        raise StackError(msg)
+    running = own()
+    url = running.url if running and not port else f"http://127.0.0.1:{port or default_port()}"
+    port = int(url.rpartition(":")[2])
+    if running and running.url != url:
         msg = (
-            f"Port {port} serves another local cloud (state {str(running.state)!r}, process {running.pid})."
-            f" Run: invoke local.start --port {port + 1}"
+            f"This clone's local cloud runs at {running.url} (process {running.pid})."
+            f" Run: invoke local.stop, then: invoke local.start --port {port}"
         )
         raise StackError(msg)
+    running = running or _unless_of_another(health(url))
     found = running or _spawn(url, port)
     write_stack("local", local_stack_config(url), sealer_of("", passphrase()).salt)
     return found, running is None
+
+
+def _last_url() -> str:
+    try:
+        return read_stack("local").local_url
+    except StackError:
+        return ""
+
+
+def _unless_of_another(found: Health | None) -> Health | None:
+    """Refuse the local cloud of another clone."""
+    if found is None or found.state == STATE.resolve():
+        return found
+    port = int(found.url.rpartition(":")[2])
+    msg = (
+        f"Port {port} serves another local cloud (state {str(found.state)!r}, process {found.pid})."
+        f" Run: invoke local.start --port {port + 1}"
+    )
+    raise StackError(msg)
 
 
 def stop(url: str) -> Health | None:
@@ -105,10 +138,15 @@ def reset() -> list[Path]:
 
 def require(stack: Stack) -> None:
     """Refuse to go on where the stack is local and its cloud does not answer."""
-    if stack.local_url and health(stack.local_url) is None:
+    if not stack.local_url:
+        return
+    found = health(stack.local_url)
+    if found is None:
         port = stack.local_url.rsplit(":", 1)[1]
         msg = f"No local cloud answers at {stack.local_url}. Run: invoke local.start --port {port}"
         raise StackError(msg)
+    if found.state.parts[-2:] == STATE.parts[-2:]:  # a clone's; one that was started by hand may be anyone's
+        _unless_of_another(found)
 
 
 def environment(stack: Stack) -> dict[str, str]:
@@ -142,7 +180,8 @@ def _spawn(url: str, port: int) -> Health:
         time.sleep(0.05)
     if process.poll() is None:
         process.terminate()
-    raise StackError(_last_line(offset) or f"The local cloud did not start within {START_LIMIT:.0f} s. See {LOG}")
+    said = _last_line(offset).removeprefix("error: ")
+    raise StackError(said or f"The local cloud did not start within {START_LIMIT:.0f} s. See {LOG}")
 
 
 def _last_line(offset: int) -> str:

@@ -8,9 +8,10 @@ from invoke import Context, task
 from infra import local_cloud
 from infra.errors import InfraError
 from infra.reporting import answer, confirm, one_line_errors
-from infra.stacks import StackError, read_stack
+from infra.stacks import StackError, read_local_stack, read_stack
+from infra.task_options import whole_number
 
-PORT = "port of the local cloud (default: LOCAL_CLOUD_PORT, or 8790)"
+PORT = "port of the local cloud (default: where it runs or ran last, LOCAL_CLOUD_PORT, or 8790)"
 JSON = "end stdout with one JSON object; all else goes to stderr"
 
 guarded = one_line_errors(InfraError, interrupted="Run: invoke local.status")
@@ -18,9 +19,9 @@ guarded = one_line_errors(InfraError, interrupted="Run: invoke local.status")
 
 @task(help={"port": PORT, "json": JSON})
 @guarded
-def start(_: Context, port: int = 0, json: bool = False) -> dict[str, Any]:
+def start(_: Context, port: str = "0", json: bool = False) -> dict[str, Any]:
     """Start the local cloud in the background and write infra/stacks/Pulumi.local.yaml for it."""
-    found, started = local_cloud.start(port or local_cloud.default_port())
+    found, started = local_cloud.start(whole_number("--port", port))
     facts = {"url": found.url, "pid": found.pid, "state": str(found.state), "started": started}
     answer(json, facts, f"local cloud {'started' if started else 'runs already'}: {found.url} (process {found.pid})")
     return facts
@@ -30,7 +31,7 @@ def start(_: Context, port: int = 0, json: bool = False) -> dict[str, Any]:
 @guarded
 def stop(_: Context, json: bool = False) -> dict[str, Any]:
     """Stop the local cloud; its state stays, and unfinished jobs go on at the next start."""
-    url = read_stack("local").local_url
+    url = read_local_stack().local_url
     stopped = local_cloud.stop(url)
     facts = {"url": url, "stopped": stopped is not None}
     answer(json, facts, f"local cloud stopped: {url}" if stopped else f"no local cloud runs at {url}")
@@ -41,11 +42,13 @@ def stop(_: Context, json: bool = False) -> dict[str, Any]:
 @guarded
 def status(_: Context, json: bool = False) -> dict[str, Any]:
     """Say whether the local cloud runs, where, and what it holds; exits 1 where it does not."""
-    stack = read_stack("local")
+    stack = read_local_stack()
     local_cloud.require(stack)
     found = local_cloud.health(stack.local_url)
     facts = {"url": stack.local_url, **(found.facts if found else {})}
-    answer(json, facts, *(f"{name}: {value}" for name, value in facts.items()))
+    kept = [f"  {kind}: {count}" for kind, count in facts.get("resources", {}).items()]
+    about = [f"{name}: {value}" for name, value in facts.items() if name != "resources"]
+    answer(json, facts, *about, "resources:", *kept)
     return facts
 
 
@@ -53,7 +56,7 @@ def status(_: Context, json: bool = False) -> dict[str, Any]:
 @guarded
 def env(_: Context, json: bool = False) -> dict[str, str]:
     """Print `export NAME=value` lines that point other tools at the local cloud: eval "$(invoke local.env)"."""
-    variables = local_cloud.environment(read_stack("local"))
+    variables = local_cloud.environment(read_local_stack())
     if json:
         answer(True, variables)
     else:

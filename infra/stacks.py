@@ -65,11 +65,24 @@ def read_stack(name: str) -> Stack:
     path = stack_path(name)
     if not path.exists():
         raise StackError(_no_such_stack(name, path))
-    config = _read(path).get("config") or {}
-    if not isinstance(config, dict):
-        msg = f"{_shown(path)} has no mapping under 'config'. Compare it with: invoke local.start --help"
-        raise StackError(msg)
+    config = _config(path, _read(path))
     return Stack(name, path, {key: _plain(value) for key, value in config.items()})
+
+
+def read_local_stack() -> Stack:
+    """Read the stack `local` and make sure that it names a local cloud, and all that other tools need to reach it.
+
+    Raises:
+        StackError: it has no file, or the file lacks that.
+    """
+    stack = read_stack("local")
+    needed = {"gcp:storageCustomEndpoint": stack.local_url, **dict.fromkeys(("gcp:project", "gcp:accessToken"), "")}
+    lacking = [key for key, found in needed.items() if not (found or stack.config.get(key))]
+    if lacking or not stack.local_url:
+        what = ", ".join(lacking) or "gcp:storageCustomEndpoint on this machine"
+        msg = f"{_shown(stack.path)} lacks {what}. Run: invoke local.start"
+        raise StackError(msg)
+    return stack
 
 
 def write_setting(stack: Stack, key: str, value: Any) -> bool:
@@ -96,7 +109,7 @@ def write_stack(name: str, config: Mapping[str, Any], encryption_salt: str) -> S
     path = stack_path(name)
     document = _read(path) if path.exists() else {}
     document.setdefault("encryptionsalt", encryption_salt)
-    there = document.get("config") or {}
+    there = _config(path, document)
     own = {key: value for key, value in there.items() if key.startswith(f"{PROJECT}:")}
     document["config"] = {**there, **config, **own}
     _write(path, document)
@@ -110,11 +123,21 @@ def _no_such_stack(name: str, path: Path) -> str:
     return f"No stack {name!r}: {_shown(path)} does not exist. Known stacks: {known}. Run with: --stack local"
 
 
+def _config(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    config = document.get("config") or {}
+    if not isinstance(config, dict):
+        msg = f"{_shown(path)} has {str(config)!r} under 'config', no settings. Delete it and run: invoke local.start"
+        raise StackError(msg)
+    return config
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = _yaml().load(path.read_text())
     except (YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        reason = line + str(getattr(error, "problem", None) or str(error).splitlines()[0])
         msg = f"{_shown(path)} is not YAML: {reason}. Mend the file, or delete it and run: invoke local.start"
         raise StackError(msg) from error
     if not isinstance(document, dict):

@@ -52,7 +52,8 @@ def test_occupied_port_names_its_holder_and_the_way_out(local_cloud: LocalCloud,
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: Port {local_cloud.port} is taken by process {local_cloud.process.pid} (")
-    assert line.endswith(f"Run: kill {local_cloud.process.pid}, or choose another with --port (LOCAL_CLOUD_PORT)")
+    other = f"export LOCAL_CLOUD_PORT={local_cloud.port + 1}"
+    assert line.endswith(f"Run: kill {local_cloud.process.pid}, or take another port: {other}")
     assert refused.stdout == ""
 
 

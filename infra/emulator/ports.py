@@ -44,7 +44,9 @@ def _refused(port: int, error: OSError | OverflowError) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         holder = holder_of(port) or "another process"
         stop = f"kill {holder.pid}" if isinstance(holder, Process) else "stop it"
-        return f"Port {port} is taken by {holder}. Run: {stop}, or choose another with --port (LOCAL_CLOUD_PORT)"
+        return (
+            f"Port {port} is taken by {holder}. Run: {stop}, or take another port: export LOCAL_CLOUD_PORT={port + 1}"
+        )
     return f"Cannot listen on port {port}: {error}. Choose another with --port (LOCAL_CLOUD_PORT)"
 
 
