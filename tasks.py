@@ -32,7 +32,7 @@ from infra.reporting import answer, fraction_bar, hint, job_counter, say
 from infra.setting_table import WRAPPERS
 from infra.settings import from_config
 from infra.stacks import read_stack, write_setting
-from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper
+from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, whole_number
 from model.errors import UserError
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
@@ -51,14 +51,15 @@ step = partial(task_options.step, mistakes=[UserError])
 
 
 @step("The model that was there is unchanged", epochs="passes over the rows", force="even if unchanged", **JSON)
-def train(_: Context, epochs: int = 1000, force: bool = False, json: bool = False) -> Facts:
+def train(_: Context, epochs: str = "1000", force: bool = False, json: bool = False) -> Facts:
     """Boston housing rows -> build/model.keras and build/metrics.json."""
     from model import train as training
 
-    known = None if force else training.up_to_date(MODEL, METRICS, epochs)
+    passes = whole_number("--epochs", epochs)
+    known = None if force else training.up_to_date(MODEL, METRICS, passes)
     with fraction_bar("train") as bar:
         metrics = known or training.train(
-            MODEL, METRICS, epochs, progress=lambda done, loss: bar(done, f"loss {loss:.2f}")
+            MODEL, METRICS, passes, progress=lambda done, loss: bar(done, f"loss {loss:.2f}")
         )
     facts = {"model": str(MODEL), "metrics": str(METRICS), **asdict(metrics), "unchanged": bool(known)}
     done = "unchanged" if known else f"{metrics.epochs:,} epochs in {metrics.seconds:.1f} s"
@@ -88,13 +89,10 @@ def export(_: Context, key_type: str = "int64", force: bool = False, json: bool 
 @step("What was uploaded stays, the stack's setting is unchanged. Run again: invoke upload", **STACK, **JSON)
 def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
     """build/saved_model/ -> gs://BUCKET/models/WRAPPER/DIGEST/, and the stack setting that names them."""
-    from model.saved_models import digest
-    from model.signature import read_signature
+    from model.export import checked_digest
 
     target = read_stack(stack)
-    for wrapper in WRAPPERS:
-        read_signature(SAVED_MODELS / wrapper)  # what cannot be read is not worth uploading
-    digests = {wrapper: digest(SAVED_MODELS / wrapper) for wrapper in WRAPPERS}
+    digests = {wrapper: checked_digest(SAVED_MODELS / wrapper) for wrapper in WRAPPERS}
     found = deployment.outputs(target)
     models = {wrapper: upload_model(found, wrapper, sha256) for wrapper, sha256 in digests.items()}
     setting = {name: {key: model[key] for key in ("artifactUri", "digest")} for name, model in models.items()}
@@ -124,10 +122,10 @@ def predict(
     instances: str = "test",
     wrapper: str = "decorator",
     stack: str = "local",
+    json: bool = False,
     job: str = "",
     alias: str = "",
     on_duplicate_key: str = "error",
-    json: bool = False,
 ) -> Facts:
     """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end."""
     began = time.monotonic()
@@ -149,7 +147,7 @@ def predict(
 
 
 @step("Run again: invoke results", job="the job's id (default: the latest)", wrapper="of this wrapper", **STACK, **JSON)
-def results(_: Context, job: str = "", wrapper: str = "", stack: str = "local", json: bool = False) -> Facts:
+def results(_: Context, json: bool = False, job: str = "", wrapper: str = "", stack: str = "local") -> Facts:
     """A job's shards + its instances -> build/results/JOB/joined.*; exits 1 unless every row is accounted for."""
     from model.results import find_shards, join, read_targets
     from model.summary import describe
@@ -175,7 +173,8 @@ def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local",
     endpoint = batch_runs.endpoint(found, stack, known_wrapper(wrapper))
     rows = [jsonlib.loads(line) for line in instances_file("seed", wrapper)[0].read_text().splitlines()[:2]]
     facts = predict_online(connect(found), endpoint, rows)
-    answer(json, facts, *([] if json else [jsonlib.dumps(facts, indent=4, sort_keys=True)]))
+    served = f"{facts['modelDisplayName']}, version {facts['modelVersionId']}:"
+    answer(json, facts, served, *(f"  {jsonlib.dumps(prediction)}" for prediction in facts["predictions"]))
     return facts
 
 
@@ -231,7 +230,7 @@ def demo(c: Context, stack: str = "local", engine: str = "", json: bool = False)
             heading(1, "a local Google Cloud on this machine")
             local_tasks.start(c)
         heading(2, "the Pulumi program: APIs, bucket, accounts, notebook")
-        deployed = up(c, stack=stack, engine=engine, json=json)
+        deployed = up(c, stack=stack, engine=engine)
         heading(3, "the tutorial's Keras model, trained")
         metrics = train(c)
         heading(4, "wrapped in both ways, so that every prediction carries its instance's key")
@@ -239,7 +238,7 @@ def demo(c: Context, stack: str = "local", engine: str = "", json: bool = False)
         heading(5, "the SavedModels, uploaded under their content's digest")
         upload(c, stack=stack)
         heading(6, "a model, its version and an endpoint that serves it, for each wrapper")
-        deploy(c, stack=stack, engine=engine, json=json)
+        deploy(c, stack=stack, engine=engine)
         for wrapper in WRAPPERS:
             predict_online(c, wrapper=wrapper, stack=stack)
         heading(7, "102 test rows, predicted by one batch job a wrapper")

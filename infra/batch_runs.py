@@ -16,6 +16,7 @@ from infra.promotion import version_with
 from infra.stacks import StackError
 from infra.storage import download_prefix, upload_file
 
+LISTED = 5  # how many known jobs a mistake names
 SUCCEEDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"}
 
 
@@ -176,14 +177,23 @@ def recall(folder: Path, stack: str, run_id: str = "", wrapper: str = "") -> Bat
     Raises:
         StackError: there is none.
     """
-    runs = [BatchRun(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"), key=_modified)]
+    runs = [_record(path) for path in sorted(folder.glob("*.json"), key=_modified)]
     fitting = [run for run in runs if run.stack == stack and run_id in {"", run.id} and wrapper in {"", run.wrapper}]
     if not fitting:
         wanted = f"job {run_id!r}" if run_id else f"{wrapper or 'batch'} prediction job"
-        known = ", ".join(run.id for run in runs if run.stack == stack) or "none"
+        own = [run.id for run in runs if run.stack == stack]
+        known = ", ".join([*["…"] * (len(own) > LISTED), *own[-LISTED:]]) or "none"
         msg = f"No {wanted} is known for stack {stack!r} (known: {known}). Run: invoke predict --stack {stack}"
         raise StackError(msg)
     return fitting[-1]
+
+
+def _record(path: Path) -> BatchRun:
+    try:
+        return BatchRun(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        msg = f"{str(path)!r} is no record of a job: {error}. Run: rm {path}"
+        raise StackError(msg) from None
 
 
 def _modified(path: Path) -> int:

@@ -40,9 +40,8 @@ def demo_facts(
 def demo_table(facts: Facts, *places: Path) -> None:
     """Show what came out, and where everything lies."""
     columns = ("wrapper", "instances", "predicted", "failed", "joined", "rmse", "seconds")
-    table(
-        "\nPredictions matched to their instances", columns, [[job[name] for name in columns] for job in facts["jobs"]]
-    )
+    print()
+    table("Predictions matched to their instances", columns, [[job[name] for name in columns] for job in facts["jobs"]])
     print("RMSE against the true prices, in 1,000 dollars")
     for job in facts["jobs"]:
         print(f"  {job['wrapper']}: {job['output']} (also .csv, .parquet)")
@@ -50,4 +49,6 @@ def demo_table(facts: Facts, *places: Path) -> None:
     print(
         f"  {facts['resources']} resources in stack {facts['stack']!r} by the {facts['engine']} engine; invoke outputs"
     )
-    print(f"  the local cloud goes on running; stop it with: invoke local.stop\n{facts['seconds']:.0f} s")
+    if facts["stack"] == "local":
+        print("  the local cloud goes on running; stop it with: invoke local.stop")
+    print(f"Done in {facts['seconds']:.0f} s")

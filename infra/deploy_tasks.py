@@ -8,7 +8,7 @@ from infra import deployment, destruction
 from infra.costs import cost_line
 from infra.engines import choose_engine
 from infra.handover import hand_over as hand_over_stack
-from infra.reporting import answer, confirm_name, hint, say
+from infra.reporting import answer, confirm_name, hint, say, shown
 from infra.setting_table import WRAPPERS
 from infra.stacks import read_stack, remove_setting, write_setting
 from infra.task_options import AGAIN, DEPLOY, ENGINE, JSON, STACK, Facts, known_wrapper, step
@@ -83,7 +83,7 @@ def hand_over(_: Context, engine: str, stack: str = "local", json: bool = False)
 def outputs(_: Context, stack: str = "local", json: bool = False) -> Facts:
     """Print the stack's outputs: all that tasks know of the infrastructure."""
     facts = deployment.outputs(read_stack(stack))
-    answer(json, facts, *(f"{name}: {value}" for name, value in facts.items()))
+    answer(json, facts, *(f"{name}: {shown(value)}" for name, value in facts.items()))
     return facts
 
 

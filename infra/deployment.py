@@ -13,9 +13,18 @@ from infra.engines import Engine, choose_engine, command_of, environment_of, mad
 from infra.local_cloud import require
 from infra.policies import PACK, Planned, enforce, plan_of
 from infra.reporting import answer, say
+from infra.settings import vertex_endpoint
 from infra.stacks import ROOT, Stack, StackError, read_stack
 
 Verb = Literal["up", "preview", "refresh", "destroy"]
+
+
+class EngineExit(Exit):
+    """An engine that ended with a code other than 0; it has said why."""
+
+    def __init__(self, code: int, printed: str) -> None:
+        super().__init__(code=code)
+        self.printed = printed
 
 
 def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[str, Any]:
@@ -31,9 +40,14 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
     arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
     facts: dict[str, Any] = {"stack": name, "engine": engine}
     if as_json and (engine == "embedded" or verb == "preview"):
-        facts |= _json_of(run_engine(stack, engine, [*arguments, "--json"], subprocess.PIPE))
+        try:
+            facts |= _json_of(run_engine(stack, engine, [*arguments, "--json"], subprocess.PIPE))
+        except EngineExit as end:
+            if end.printed.strip():  # what was done, and why no more
+                answer(True, {**facts, **_json_of(end.printed)})
+            raise
     else:
-        run_engine(stack, engine, arguments, sys.stderr if as_json else None)
+        run_engine(stack, engine, arguments, sys.stderr if as_json or sys.stdout is sys.stderr else None)
         if as_json and verb == "up":
             facts["outputs"] = outputs(stack, engine)
     answer(as_json, facts)
@@ -64,7 +78,14 @@ def outputs(stack: Stack, engine: Engine | None = None) -> dict[str, Any]:
         reason = f" ({said[-1]})" if found.returncode and said else ""
         msg = f"Stack {stack.name!r} has no outputs: it is not deployed{reason}. Run: invoke up --stack {stack.name}"
         raise StackError(msg)
-    return dict(values)
+    return {**values, **_addresses(stack)}
+
+
+def _addresses(stack: Stack) -> dict[str, str]:
+    """Return where a local stack's APIs are today: its cloud may have another port since the last `up`."""
+    if not stack.local_url:
+        return {}
+    return {"apiEndpoint": vertex_endpoint(stack.config, ""), "storageEndpoint": stack.local_url}
 
 
 def run_engine(stack: Stack, engine: Engine, arguments: list[str], stdout: int | TextIO | None) -> str:
@@ -84,7 +105,7 @@ def run_engine(stack: Stack, engine: Engine, arguments: list[str], stdout: int |
     if process.returncode == -signal.SIGINT:  # before the engine had begun
         raise KeyboardInterrupt
     if process.returncode:
-        raise Exit(code=process.returncode)
+        raise EngineExit(process.returncode, printed)
     return printed
 
 

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 INTERRUPTED = 130
+ANSWERED = threading.Event()  # set by a task's JSON: one that ends without gets an object that says why
 
 
 def answer(as_json: bool, facts: Mapping[str, Any], *lines: str) -> None:
@@ -23,6 +25,12 @@ def answer(as_json: bool, facts: Mapping[str, Any], *lines: str) -> None:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
     if as_json:
         print(json.dumps(facts, default=str), flush=True)
+        ANSWERED.set()
+
+
+def shown(value: Any) -> str:
+    """Write a value for people: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def hint(line: str) -> None:
@@ -37,11 +45,23 @@ def say(line: str) -> None:
 
 
 def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a decorator for tasks: a known mistake ends them with its line, Ctrl-C with how to go on; no traceback."""
+    """Make a decorator for tasks: a known mistake ends them with its line, Ctrl-C with how to go on; no traceback.
+
+    With --json an object that says why is stdout's last line then, unless the task has printed its facts.
+    """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(body)
         def run(*arguments: Any, **options: Any) -> Any:
+            ANSWERED.clear()
+            try:
+                return attempt(*arguments, **options)
+            except Exit as end:
+                if options.get("json") and end.code and not ANSWERED.is_set():
+                    answer(True, {"error": (end.message or "what was said on stderr").strip()})
+                raise
+
+        def attempt(*arguments: Any, **options: Any) -> Any:
             try:
                 return body(*arguments, **options)
             except mistakes as error:
@@ -51,8 +71,9 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
                 raise Exit(code=0) from None
             except OSError as error:
                 raise Exit(_os_error(error), 1) from None
-            except KeyboardInterrupt:
-                raise Exit(f"\nInterrupted. {interrupted}", INTERRUPTED) from None
+            except KeyboardInterrupt:  # on a terminal ^C has begun a line
+                start = "\n" if sys.stderr.isatty() else ""
+                raise Exit(f"{start}Interrupted. {interrupted}", INTERRUPTED) from None
 
         return run
 
