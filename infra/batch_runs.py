@@ -16,6 +16,7 @@ from infra.promotion import version_with
 from infra.stacks import StackError
 from infra.storage import download_prefix, upload_file
 
+ENDED_BADLY = {"JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED"}
 LISTED = 5  # how many known jobs a mistake names
 SUCCEEDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"}
 
@@ -88,10 +89,14 @@ def follow(outputs: Mapping[str, Any], run: BatchRun, progress: Progress | None 
     """
     job = wait_batch_job(connect(outputs), run.job, progress)
     if job["state"] not in SUCCEEDED:
-        reason = " ".join(str((job.get("error") or {}).get("message", "no reason given")).split())
-        msg = f"Job {run.id} {_state(job)}: {reason}. Correct that, then run: invoke predict --wrapper {run.wrapper}"
-        raise StackError(msg)
+        raise _ended(run, job)
     return job
+
+
+def _ended(run: BatchRun, job: Json) -> StackError:
+    reason = " ".join(str((job.get("error") or {}).get("message", "no reason given")).split()).rstrip(".")
+    remedy = f"Correct that, then run: invoke predict --wrapper {run.wrapper}"
+    return StackError(f"Job {run.id} {_state(job)}, it has no results: {reason}. {remedy}")
 
 
 def download(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> str:
@@ -101,8 +106,10 @@ def download(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> str:
         StackError: the job has not ended well: it has no results.
     """
     job = get_batch_job(connect(outputs), run.job)
+    if job["state"] in ENDED_BADLY:
+        raise _ended(run, job)
     if job["state"] not in SUCCEEDED:
-        msg = f"Job {run.id} is {_state(job)}: it has no results. Run: invoke predict --job {run.id}"
+        msg = f"Job {run.id} is {_state(job)}: it has no results yet. Run: invoke predict --job {run.id}"
         raise StackError(msg)
     source: str = job["outputInfo"]["gcsOutputDirectory"].rstrip("/") + "/"
     download_prefix(outputs, source, folder)

@@ -138,7 +138,8 @@ def job_counter(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table on stdout, numbers to the right."""
-    made = Table(title=title, title_justify="left")
+    print(title)
+    made = Table()
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) for row in rows)
         made.add_column(column, justify="right" if numeric else "left", overflow="fold")

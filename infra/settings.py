@@ -152,8 +152,8 @@ def _refuse_unknown(config: Mapping[str, Any], stack: str) -> None:
             continue
         near = difflib.get_close_matches(name, READERS, 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(READERS)}."
-        msg = f"{_file(stack)}{key} is no setting of this program. {hint} Run: pulumi config rm {key}{_flag(stack)}"
-        raise SettingError(msg)
+        remedy = f"Remove it, or run: pulumi config rm {key}{_flag(stack)}"
+        raise SettingError(f"{_file(stack)}{key} is no setting of this program. {hint} {remedy}")
 
 
 def _value(config: Mapping[str, Any], key: str, stack: str, default: Any = None) -> Any:
@@ -168,9 +168,9 @@ def _value(config: Mapping[str, Any], key: str, stack: str, default: Any = None)
 def _wrong(key: str, raw: Any, wanted: str, stack: str, example: str) -> SettingError:
     problem = "is not set" if raw is None else f"is {raw if isinstance(raw, str) else json.dumps(raw)!r}"
     if key.endswith(":models"):
-        remedy = f"Run: pulumi config rm {key}{_flag(stack)}, then: invoke upload"
+        remedy = f"Remove it, or run: pulumi config rm {key}{_flag(stack)}; then: invoke upload"
     else:
-        remedy = f"Run: pulumi config set {key} {example}{_flag(stack)}"
+        remedy = f"Correct it there, or run: pulumi config set {key} {example}{_flag(stack)}"
     return SettingError(f"{_file(stack)}{key} {problem}; wanted: {wanted}. {remedy}")
 
 

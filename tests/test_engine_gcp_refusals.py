@@ -67,7 +67,7 @@ def test_other_bucket_of_the_same_name_is_not_taken_over(provider: GcpProvider) 
     """A bucket that differs in what the program says stays as it is; the error names both."""
     made = create(provider, BUCKET, {"name": "taken", "location": "us-central1", "labels": {"a": "b"}})
     with pytest.raises(
-        ProviderError, match=r"Bucket 'taken' exists already and it differs in .*labels.*location.*config set"
+        ProviderError, match=r"Bucket 'taken' exists already and it differs in .*labels.*location.*another name.*stack"
     ):
         create(provider, BUCKET, {"name": "taken", "location": "EU", "labels": {"a": "c"}})
     provider.delete(Standing(BUCKET, made.id, {}, made.outputs), 0)

@@ -66,7 +66,7 @@ def test_a_broken_stack_file_ends_the_examination(stack: Stack) -> None:
     (finding,) = examine("local")
     assert not finding.ok
     assert "Did you mean 'machineType'?" in finding.detail + finding.remedy
-    assert "Run: pulumi config rm" in finding.remedy
+    assert "run: pulumi config rm" in finding.remedy
 
 
 def test_a_cloud_that_does_not_answer_is_the_last_finding(stack: Stack) -> None:

@@ -111,7 +111,7 @@ def test_a_wrong_value_is_refused_with_file_key_value_and_remedy(key: str, value
     line = refusal(**{key: value})
     assert line.startswith(f"infra/stacks/Pulumi.dev.yaml: {NAMESPACE}:{key} is ")
     assert wanted in line
-    assert "Run: pulumi config " in line
+    assert "run: pulumi config " in line
     assert "--stack dev" in line
 
 
@@ -130,7 +130,7 @@ def test_project_region_and_zone_are_checked(config: dict[str, str], problem: st
     with pytest.raises(SettingError) as caught:
         from_config(config)
     assert str(caught.value).startswith(problem)
-    assert "Run: pulumi config set gcp:" in str(caught.value)
+    assert "run: pulumi config set gcp:" in str(caught.value)
 
 
 def test_an_unknown_setting_is_refused_and_the_near_one_named() -> None:

@@ -206,5 +206,5 @@ BUCKET = ResourceType(
     autoname=AutoName("name"),
     standing=lambda wanted: str(wanted["name"]),
     foreign=foreign,
-    remedy="Choose another name: pulumi config set bucket NAME",
+    remedy="Choose another name, in the program or by its setting in the stack's file (such as 'bucket').",
 )
