@@ -21,7 +21,7 @@ guarded = one_line_errors(InfraError, interrupted="Run: invoke local.status")
 @guarded
 def start(_: Context, port: str = "0", json: bool = False) -> dict[str, Any]:
     """Start the local cloud in the background and write infra/stacks/Pulumi.local.yaml for it."""
-    found, started = local_cloud.start(whole_number("--port", port))
+    found, started = local_cloud.start(whole_number("--port", port, local_cloud.DEFAULT_PORT))
     facts = {"url": found.url, "pid": found.pid, "state": str(found.state), "started": started}
     answer(json, facts, f"local cloud {'started' if started else 'runs already'}: {found.url} (process {found.pid})")
     return facts

@@ -145,7 +145,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         made.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
-    Console(file=sys.stdout).print(made)
+    # Where no terminal says how wide it is, a row stays one line
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200).print(made)
 
 
 def _progress(*columns: Any) -> Progress:

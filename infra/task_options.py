@@ -37,12 +37,12 @@ def step(
     return lambda body: task(help=help_texts, iterable=list(iterable))(guard(body))
 
 
-def whole_number(option: str, text: str | int) -> int:
+def whole_number(option: str, text: str, example: int) -> int:
     """Read an option's number: invoke itself answers what is none with a traceback."""
     try:
         return int(text)
     except ValueError:
-        raise InfraError(f"{option} is {text!r}; wanted: a whole number. Run with: {option} 1000") from None
+        raise InfraError(f"{option} is {text!r}; wanted: a whole number. Run with: {option} {example}") from None
 
 
 def known_wrapper(name: str) -> Any:

@@ -69,6 +69,19 @@ def test_a_second_demo_creates_nothing_anew(clone: Clone, demo: dict[str, Any]) 
     assert [job["joined"] for job in again["jobs"]] == [102, 102]
 
 
+def test_the_demo_tells_its_steps_in_order_and_its_result_alone_on_stdout(clone: Clone, demo: dict[str, Any]) -> None:
+    """What is run on the way, the engine's lines too, goes to stderr; stdout has the table and where all lies."""
+    assert demo
+    done = clone.invoke("demo")
+    assert done.returncode == 0
+    parts = [done.stderr.index(f"[{part}/8]") for part in range(1, 9)]
+    assert parts == sorted(parts)
+    assert parts[1] < done.stderr.index("Update: no changes") < parts[2]
+    assert done.stdout.lstrip().startswith("Predictions matched to their instances\n")
+    assert done.stdout.splitlines()[-1].startswith("Done in ")
+    assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+
+
 def test_up_after_the_demo_changes_nothing(clone: Clone, demo: dict[str, Any]) -> None:
     """`preview --expect-no-changes` holds after the demo, also with the real state read first."""
     assert demo

@@ -95,11 +95,6 @@ def _write(prop: Property, value: Any) -> Any:
     return str(value) if prop.kind == "long" else value
 
 
-def tf_name(name: str, prop: Property) -> str:
-    """Return Terraform's name of a property."""
-    return prop.tf or snake(name)
-
-
 def api_name(name: str, prop: Property) -> str:
     """Return the JSON name of a property."""
     return prop.api or (camel(prop.tf) if prop.tf else name)
