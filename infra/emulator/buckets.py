@@ -1,10 +1,10 @@
 """Buckets of the local Cloud Storage: every setting is echoed, so that a stack that manages one sees no drift."""
 
-import time
 from collections.abc import Callable
 
 from starlette.responses import Response
 
+from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, invalid, unimplemented
@@ -41,7 +41,7 @@ def insert(call: Call) -> Json:
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
     system = {"project": project, "projectNumber": PROJECT_NUMBER, "name": name, "metageneration": "1"}
-    times = {"timeCreated": now, "updated": now, "generation": str(int(time.time() * 1e6))}
+    times = {"timeCreated": now, "updated": now, "generation": str(int(clock.now(call.resources).timestamp() * 1e6))}
     with call.resources.transaction():
         if not call.resources.insert(BUCKETS, name, {**body, **system, **times}):
             raise _name_taken(call.cloud, name, project)

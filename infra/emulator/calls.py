@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra.emulator import clock
 from infra.emulator.resources import Json, Resources
 
 PROJECT_NUMBER = "123456789012"  # every local project has this number; clients only need it to be stable
@@ -23,8 +23,8 @@ class Cloud:
     stopping: threading.Event = field(default_factory=threading.Event)  # set at once when the process is told to end
 
     def now(self) -> str:
-        """Return the time as Google writes it: RFC 3339 in UTC with microseconds."""
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        """Return the time of the local cloud's clock as Google writes it: RFC 3339 in UTC with microseconds."""
+        return clock.text(clock.now(self.resources))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ Every new generation, uploaded, copied or put by a job, enters through `commit`.
 """
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import invalid, not_found
@@ -132,7 +132,9 @@ def place(placing: Placing, blob: Blob, freed: list[str]) -> StoredObject:
     home = require_bucket(cloud, bucket)
     current = catalog.find(cloud, bucket, name)
     placing.conditions.check(current)
-    generation = max(int(time.time() * 1e6), catalog.last_generation(cloud, bucket, name) + 1)
+    generation = max(
+        int(clock.now(cloud.resources).timestamp() * 1e6), catalog.last_generation(cloud, bucket, name) + 1
+    )
     if current:
         check_unprotected(cloud, home, current)
         freed += retire(cloud, home, current)
