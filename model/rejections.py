@@ -24,12 +24,16 @@ JSON_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool
 
 
 class Rejection(NamedTuple):
-    """A line that is not predicted: its position among the lines given, its key where one can be read, and why."""
+    """A line that is not predicted: its position among the lines given, its key where one can be read, and why.
+
+    `batch` is where its batch begins, where the whole of it failed.
+    """
 
     at: int
     key: int | float | str | None
     code: str
     message: str
+    batch: str = ""
 
 
 class _Keyed(msgspec.Struct):

@@ -152,7 +152,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"inputConfig": {"instancesFormat": "csv", "gcsSource": {"uris": ["gs://b/a"]}}}, 501, "'csv'"),
     ({"inputConfig": {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": "bq://a"}}}, 501, "BigQuery"),
     ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, 400, "included_fields"),
-    ({"instanceConfig": {"keyField": "key"}}, 501, "keyField"),
+    ({"instanceConfig": {"instanceType": "row"}}, 400, "instance_type"),
     ({"outputConfig": {"predictionsFormat": "csv"}}, 400, "'csv'"),
     (
         {

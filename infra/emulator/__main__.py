@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token", default="", help="demand this bearer token of every caller")
     parser.add_argument("--log", type=Path, help="append one line per request to this file")
     parser.add_argument("--seed", type=int, default=0, help="order of rows over the shards of batch jobs")
+    parser.add_argument("--parity", action="store_true", help="batch jobs fail whole batches, as the services do")
     parser.add_argument("--lenient", action="store_true", help="log unknown fields and parameters, do not refuse them")
     parser.add_argument("--list", action="store_true", help="print the method ids it handles, and stop")
     return parser
@@ -90,7 +91,7 @@ def _serve(options: argparse.Namespace) -> int:
     state = options.state.resolve()
     with lock_state(state), listen(options.port) as listener:
         port = listener.getsockname()[1]
-        cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed)
+        cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed, options.parity)
         try:
             return _run(cloud, Options(options.token, options.lenient), listener)
         finally:

@@ -14,8 +14,8 @@ from infra.emulator.model_artifacts import is_plain_path, link
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri, stored_objects
 from infra.emulator.resources import Json
 
-SHARD = re.compile(r"prediction\.(results|errors)-(\d{5}-of-\d{5})")
-PUBLISHED = {"results": "prediction.results", "errors": "prediction.errors_stats"}  # the service's names
+SHARD = re.compile(r"prediction\.(results|errors|errors_stats)-(\d{5}-of-\d{5})")
+RESULTS, ERRORS = "prediction.results", "prediction.errors_stats"  # the service's names
 MAX_PARTIAL_FAILURES = 20
 INVALID_ARGUMENT = 3
 ATTEMPTS = 3
@@ -29,7 +29,7 @@ def link_inputs(cloud: Cloud, uris: list[str], folder: Path) -> None:
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            for (bucket, name), source in _found(cloud, uris).items():
+            for (bucket, name), source in input_files(cloud, uris).items():
                 _link(source, folder, bucket, name)
             return
         except FileNotFoundError:  # an object was overwritten between the listing and the link
@@ -37,7 +37,8 @@ def link_inputs(cloud: Cloud, uris: list[str], folder: Path) -> None:
                 raise
 
 
-def _found(cloud: Cloud, uris: list[str]) -> Found:
+def input_files(cloud: Cloud, uris: list[str]) -> Found:
+    """Return the object of every URI and its file. Raises a 400 where a URI names nothing."""
     found: Found = {}
     for uri in uris:
         found |= _matches(cloud, uri)
@@ -75,12 +76,16 @@ def _link_once(source: Path, target: Path) -> None:
         link(source, target)
 
 
-def publish(cloud: Cloud, output: Path, directory: str) -> list[str]:
-    """Add the engine's shards to the bucket under the service's names; doing it again changes nothing that is read."""
+def publish(cloud: Cloud, output: Path, directory: str, *, stats: bool = False) -> list[str]:
+    """Add the engine's shards to the bucket under the service's names; doing it again changes nothing that is read.
+
+    With `stats`, errors are what the service itself writes: messages with numbers of batches, without any row.
+    """
     bucket, prefix = parse_gs_uri(directory)
     shards = {path: match for path in sorted(output.glob("prediction.*")) if (match := SHARD.fullmatch(path.name))}
     start = f"{prefix.rstrip('/')}/" if prefix else ""
-    names = {path: f"{start}{PUBLISHED[match[1]]}-{match[2]}" for path, match in shards.items()}
+    called = {"results": RESULTS, "errors_stats" if stats else "errors": ERRORS}
+    names = {path: f"{start}{called[match[1]]}-{match[2]}" for path, match in shards.items() if match[1] in called}
     for path, name in names.items():
         add_file(cloud, bucket, name, path, "text/plain")
     return list(names.values())

@@ -12,6 +12,8 @@ JOBS = "aiplatform.batchPredictionJobs"
 RUNS = "aiplatform.batchRuns"
 OUTPUTS = "aiplatform.batchOutputs"  # output directories given out: two jobs of one millisecond must not share one
 
+PARITY_LABEL = "local-cloud-parity"
+
 PENDING, QUEUED, RUNNING = "JOB_STATE_PENDING", "JOB_STATE_QUEUED", "JOB_STATE_RUNNING"
 CANCELLING, CANCELLED = "JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"
 SUCCEEDED, FAILED = "JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"
@@ -26,16 +28,28 @@ class Run:
     model_title: str
     artifact_uri: str
     directory: str
-    replicas: int  # what is paid for; workers are no more than there are cores
+    replicas: int  # what is paid for
     workers: int
     shards: int
     seed: int
     signature: str = ""
     with_instance: bool = True
+    parity: str = ""  # the service whose failures of whole batches are copied
 
     def path(self, cloud: Cloud) -> Path:
         """Return the run's folder."""
         return cloud.state / "jobs" / self.folder
+
+
+def parity_wanted(cloud: Cloud, body: Json) -> bool:
+    """Tell whether a job is to fail whole batches, as the services do: its label says so, or the cloud's option."""
+    wanted = (body.get("labels") or {}).get(PARITY_LABEL)
+    return cloud.parity if wanted is None else wanted == "true"
+
+
+def job_number(resources: Resources) -> int:
+    """Count the jobs of this cloud: with its seed, the same jobs in the same order have the same shards."""
+    return resources.next_number("batch jobs")
 
 
 def insert_job(cloud: Cloud, body: Json, run: Run) -> None:

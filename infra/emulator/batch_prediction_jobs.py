@@ -1,6 +1,5 @@
 """aiplatform batchPredictionJobs: create, get, list, cancel, delete."""
 
-import os
 import random
 import re
 import shutil
@@ -18,6 +17,8 @@ from infra.emulator.batch_jobs import (
     get_job,
     get_run,
     insert_job,
+    job_number,
+    parity_wanted,
 )
 from infra.emulator.batch_requests import check_request
 from infra.emulator.batch_runs import cancel_job
@@ -29,6 +30,7 @@ from infra.emulator.resources import Json
 from infra.emulator.vertex_lists import Listing, list_page
 from infra.emulator.vertex_rules import numeric_id
 
+MOST_WORKERS = 64  # processes on this machine, of any number of replicas
 LISTING = Listing(
     "batchPredictionJobs",
     filters={
@@ -89,14 +91,15 @@ def _directory(call: Call, body: Json, title: str) -> str:
 
 
 def _run(call: Call, body: Json, title: str, artifact_uri: str) -> Run:
-    """Decide how the job runs: one worker per replica, no more than there are cores; shards and order by its seed."""
+    """Decide how the job runs: one worker per replica, whatever maxReplicaCount says; shards and order by its seed."""
     number = body["name"].rpartition("/")[2]
-    replicas = body["dedicatedResources"].get("startingReplicaCount", 1)
-    workers = min(replicas, os.cpu_count() or 1)
-    chance = random.Random(f"{call.cloud.seed}/{number}")  # noqa: S311 - decides the order of rows, nothing secret
+    replicas = int(body["dedicatedResources"].get("startingReplicaCount") or 1)
+    workers = min(replicas, MOST_WORKERS)
+    chance = random.Random(f"{call.cloud.seed}/{job_number(call.resources)}")  # noqa: S311 - no secret: order of rows
     shards = chance.randint(workers, 2 * workers + 2)
     directory = _directory(call, body, title)
-    return Run(number, title, artifact_uri, directory, replicas, workers, shards, chance.randrange(2**31))
+    run = Run(number, title, artifact_uri, directory, replicas, workers, shards, chance.randrange(2**31))
+    return replace(run, parity="vertex-ai" if parity_wanted(call.cloud, body) else "")
 
 
 @handles("aiplatform.projects.locations.batchPredictionJobs.get")

@@ -1,5 +1,6 @@
 """What a new batch prediction job is checked against: the service's rules, and what the local cloud can run of it."""
 
+from infra.emulator.batch_instance_rules import check_lines, config_findings
 from infra.emulator.calls import Call
 from infra.emulator.errors import ApiError, invalid, unimplemented
 from infra.emulator.model_versions import SUPPORTED
@@ -28,13 +29,15 @@ def check_request(call: Call) -> None:
         + _model_findings(body)
         + _input_findings(body)
         + _output_findings(body)
-        + _instance_findings(instance)
+        + config_findings(instance, (body.get("inputConfig") or {}).get("instancesFormat", ""))
         + _resource_findings(body)
     )
-    _check_carried(body, instance)
+    _check_carried(body)
     bucket, _ = parse_gs_uri(body["outputConfig"]["gcsDestination"]["outputUriPrefix"])
     if not bucket_exists(call.cloud, bucket):
         raise invalid(f"The Cloud Storage bucket of outputUriPrefix does not exist: gs://{bucket}")
+    if body["inputConfig"]["instancesFormat"] == "jsonl":
+        check_lines(call.cloud, body["inputConfig"]["gcsSource"]["uris"], instance)
 
 
 def _model_findings(body: Json) -> list[Finding]:
@@ -88,15 +91,6 @@ def _uri_findings(uri: str, path: str) -> list[Finding]:
     return []
 
 
-def _instance_findings(instance: Json) -> list[Finding]:
-    path = f"{JOB}.instance_config"
-    if instance.get("includedFields") and instance.get("excludedFields"):
-        return [(path, "Only one of included_fields and excluded_fields can be set.")]
-    if instance.get("instanceType", "object") not in {"object", "array"}:
-        return [(f"{path}.instance_type", f"{instance['instanceType']!r} is neither 'object' nor 'array'.")]
-    return []
-
-
 def _resource_findings(body: Json) -> list[Finding]:
     """Check the resources: a custom model runs on dedicated ones only, without autoscaling."""
     path, resources = f"{JOB}.dedicated_resources", body.get("dedicatedResources")
@@ -112,17 +106,14 @@ def _resource_findings(body: Json) -> list[Finding]:
     return findings
 
 
-def _check_carried(body: Json, instance: Json) -> None:
+def _check_carried(body: Json) -> None:
     """Refuse what the service does and the local cloud does not, before anything is done half."""
     source, destination = body["inputConfig"], body["outputConfig"]
-    transformed = [name for name in ("keyField", "includedFields", "excludedFields") if instance.get(name)]
     reasons = {
         "BigQuery and dataset sources": "gcsSource" not in source or source["instancesFormat"] == "bigquery",
         f"instancesFormat {source['instancesFormat']!r}": source["instancesFormat"] != "jsonl",
         "BigQuery and dataset destinations": "gcsDestination" not in destination,
         f"predictionsFormat {destination['predictionsFormat']!r}": destination["predictionsFormat"] != "jsonl",
-        f"instanceConfig.{transformed[0] if transformed else ''}": bool(transformed),
-        "instanceConfig.instanceType 'array'": instance.get("instanceType") == "array",
         "generateExplanation": bool(body.get("generateExplanation")),
         "modelParameters": bool(body.get("modelParameters")),
     }

@@ -93,6 +93,7 @@ def _prepared(cloud: Cloud, job: Json, run: Run) -> Batch:
     size = (job.get("manualBatchTuningParameters") or {}).get("batchSize", 0)
     batch = Batch(folder, folder / "model", inputs, run.workers, run.shards, run.seed, size)
     batch = replace(batch, signature=run.signature, with_instance=run.with_instance)
+    batch = replace(batch, instance=job.get("instanceConfig") or {}, parity=run.parity)
     return batch if not batch.output.exists() else batch.resumed()
 
 
@@ -116,7 +117,7 @@ def _conclude(cloud: Cloud, name: str, code: int, batch: Batch) -> None:
         return
     summary = _read_json(batch.folder / "stdout")
     fields = _counts(summary, incomplete=int(summary.get("not_attempted") or 0)) or dict(NOTHING_KEPT)
-    if publish(cloud, batch.output, run.directory):
+    if publish(cloud, batch.output, run.directory, stats=bool(run.parity)):
         fields["outputInfo"] = {"gcsOutputDirectory": run.directory}
     failures = partial_failures(batch.output)
     if failures:

@@ -20,6 +20,7 @@ class Cloud:
     state: Path
     url: str
     seed: int = 0
+    parity: bool = False  # batch jobs fail whole batches, as the services do
     stopping: threading.Event = field(default_factory=threading.Event)  # set at once when the process is told to end
 
     def now(self) -> str:

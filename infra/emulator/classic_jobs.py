@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from infra.emulator import batch_queue, generic
-from infra.emulator.batch_jobs import PENDING, Run, get_job, insert_job
+from infra.emulator.batch_jobs import PENDING, Run, get_job, insert_job, job_number, parity_wanted
 from infra.emulator.batch_runs import cancel_job
 from infra.emulator.calls import Call, handles
 from infra.emulator.classic_job_rules import check_job, job_version
@@ -91,7 +91,7 @@ def _run(call: Call, given: Json, folder: str, artifact_uri: str) -> Run:
     """Decide how the job runs: results go to its output path itself, without a folder for the job."""
     replicas = int(given.get("maxWorkerCount", DEFAULT_WORKERS))
     workers = min(replicas, os.cpu_count() or 1)
-    chance = random.Random(f"{call.cloud.seed}/{folder}")  # noqa: S311 - decides the order of rows, nothing secret
+    chance = random.Random(f"{call.cloud.seed}/{job_number(call.resources)}")  # noqa: S311 - no secret: order of rows
     return Run(
         folder=folder,
         model_title=call.body["jobId"],
@@ -103,6 +103,7 @@ def _run(call: Call, given: Json, folder: str, artifact_uri: str) -> Run:
         seed=chance.randrange(2**31),
         signature=given.get("signatureName", ""),
         with_instance=False,
+        parity="ai-platform" if parity_wanted(call.cloud, call.body) else "",
     )
 
 

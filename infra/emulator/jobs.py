@@ -1,13 +1,15 @@
 """The only place that starts the model's programs: batch runs and model servers, as child processes."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BATCH, SERVE = "model.batch_predict", "model.serve"
@@ -30,6 +32,8 @@ class Batch:
     resume: bool = False
     signature: str = ""  # the engine's choice: serving_default
     with_instance: bool = True  # AI Platform's result lines are the prediction alone
+    instance: Mapping[str, Any] = field(default_factory=dict)  # the job's instanceConfig
+    parity: str = ""  # the service whose failures of whole batches are wanted
 
     @property
     def output(self) -> Path:
@@ -61,10 +65,27 @@ def start_batch(batch: Batch) -> Process:
         *(("--resume",) if batch.resume else ()),
         *(("--signature", batch.signature) if batch.signature else ()),
         *(("--with-instance",) if batch.with_instance else ()),
+        *_instance_options(batch.instance),
+        *(("--parity", batch.parity) if batch.parity else ()),
         "--json",
         "--die-with-parent",
     ]
     return _start(BATCH, arguments, batch.folder, {})
+
+
+def _instance_options(config: Mapping[str, Any]) -> list[str]:
+    """Return the engine's options for an instanceConfig."""
+    texts = {
+        "--key-field": config.get("keyField", ""),
+        "--included-fields": _names(config.get("includedFields")),
+        "--excluded-fields": _names(config.get("excludedFields")),
+        "--instance-type": config.get("instanceType", ""),
+    }
+    return [f"{option}={text}" for option, text in texts.items() if text]
+
+
+def _names(names: Sequence[str] | None) -> str:
+    return json.dumps(names) if names else ""
 
 
 def start_server(environment: Mapping[str, str], folder: Path) -> Process:

@@ -13,10 +13,12 @@ from typing import Any
 # NumPy only copies here: its threads would idle, and cost start-up.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from model.batch_predict.parity import SERVICES
 from model.batch_predict.progress import chosen_watches
 from model.batch_predict.run import run
 from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, Threshold, UnusableError
 from model.batch_predict.totals import Totals
+from model.batch_predict.transforms import add_options, chosen_config
 from model.lifetime import starter
 from model.signature import UnusableModelError
 
@@ -74,11 +76,12 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
         print(f"stopped: more than {options.max_errors} failed, at {manifest['stopped_at']}", file=sys.stderr)
     if options.json:
         summary = {name: manifest[name] for name in SUMMARY} | {"output": str(options.output)}
-        summary |= {name: manifest[name] for name in ("shards", "runner", "seconds")}
+        summary |= {name: manifest[name] for name in ("shards", "workers", "runner", "seconds")}
         print(json.dumps(summary))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    config = chosen_config(options)
     return Settings(
         saved_model=options.saved_model,
         patterns=tuple(pattern for patterns in options.input for pattern in patterns),
@@ -88,13 +91,15 @@ def _settings(options: argparse.Namespace) -> Settings:
         workers=options.workers or _processors(),
         shards=options.shards,
         seed=options.seed,
-        with_instance=options.with_instance,
+        with_instance=options.with_instance or bool(config),
         resume=options.resume,
         max_errors=options.max_errors,
         roots=tuple(options.input_root),
         progress=options.progress,
         runner=options.runner,
         parent=starter() if options.die_with_parent else None,
+        config=config,
+        parity=options.parity,
     )
 
 
@@ -142,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--progress", type=Path, metavar="FILE", help="keep this JSON file up to date")
     add("--runner", choices=("auto", "c", "python"), default="auto", help="TensorFlow's C API or its Python package")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
+    add("--parity", choices=SERVICES, default="", help="fail whole batches (of 64, or --batch-size), as this service")
+    add_options(parser)
     add("--json", action="store_true", help="a JSON summary as the last line of standard output")
     return parser
 

@@ -15,6 +15,7 @@ from model.batch_predict.inputs import InputFile
 from model.batch_predict.scan import Scan, digest_folder, scan_files
 from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
 from model.batch_predict.shard import ShardFiles, shard_files
+from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 from model.signature import Signature
 
 WORK = ".batch_predict"
@@ -40,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True):
     shards: int
     seed: int | None
     with_instance: bool
+    config: InstanceConfig = AS_IT_IS
+    parity: str = ""
 
     @property
     def complete(self) -> bool:
@@ -120,7 +123,9 @@ def _lock(work: Path) -> None:
 def _new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
     inputs = [InputRecord(file.name, file.size) for file in files]
     batch = settings.batch_size or DEFAULT_BATCH
-    return Plan(inputs, "", str(signature), batch, settings.shards or shards, settings.seed, settings.with_instance)
+    count, seed = settings.shards or shards, settings.seed
+    own = (settings.with_instance, settings.config, settings.parity)
+    return Plan(inputs, "", str(signature), batch, count, seed, *own)
 
 
 def _own_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, stored: Plan) -> Plan:

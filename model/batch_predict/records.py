@@ -85,6 +85,7 @@ def _error(rejection: Rejection, place: tuple[str, int]) -> bytes:
         "line": line,
         "code": rejection.code,
         "message": rejection.message,
+        **({"batch": rejection.batch} if rejection.batch else {}),
     }
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -21,6 +21,7 @@ from model.batch_predict.folder import Folder, complete_plan, open_folder, publi
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.manifest import make_manifest, not_attempted
 from model.batch_predict.messages import BrokenOff, Done, GroupPredictions, Inputs, NextShard, Predictions
+from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.scan import Scan, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
@@ -56,7 +57,7 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     files = find_inputs(settings.patterns, settings.roots)
     folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
     if folder.finished is not None:
-        return folder.finished
+        return _told(settings, folder, folder.finished)
     plan = plan_shards(files, folder.plan.shards, folder.plan.seed)
     lines_before = RawArray(c_int64, [-1] * max(1, sum(map(len, plan))))
     job = Job(settings, signature, files, plan, folder.work, lines_before, os.getpid())
@@ -67,6 +68,12 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
             shutil.rmtree(folder.work, ignore_errors=True)
         raise
     publish(folder, manifest)
+    return _told(settings, folder, manifest)
+
+
+def _told(settings: Settings, folder: Folder, manifest: dict[str, Any]) -> dict[str, Any]:
+    if settings.parity:
+        write_stats(settings.output, folder.plan.shards)
     return manifest
 
 

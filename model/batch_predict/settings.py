@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
+from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
+
 DEFAULT_BATCH = 8192  # rows per call of the model: TensorFlow gains nothing from more, small models lose below 1,000
 BLOCK_SIZE = 4 << 20  # bytes of input that travel as one: about 20,000 rows of 13 numbers
 LONGEST_LINE = 64 << 20  # bytes; a longer line is an error record, whatever stands in it
@@ -66,3 +68,5 @@ class Settings:
     progress: Path | None = None
     runner: str = "auto"
     parent: int | None = None  # the process to end with
+    config: InstanceConfig = AS_IT_IS
+    parity: str = ""  # the service whose failures of whole batches are copied

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from ctypes import Array, c_int64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 from model.batch_predict.blocks import Block, Position, read_blocks
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
+from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range, Shards
 from model.batch_predict.records import Records, encode_rows, make_records
 from model.batch_predict.settings import Settings
 from model.batch_predict.shard import Counts, Entry, Shard, open_shard, shard_files
+from model.batch_predict.transforms import Sent, decode_sent, send, with_heads
 from model.instances import Decoded, InstanceDecoder, instance_decoder
 from model.lifetime import die_with
 from model.predictions import Encoder, prediction_encoder
@@ -46,6 +48,7 @@ class Pending:
     place: int  # position of `part` in the shard's plan
     block: Block
     decoded: Decoded
+    sent: Sent | None = None  # where instances are not the lines themselves
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,16 @@ class Worker:
             resumed = place == since.part and since.offset >= 0
             position = Position(since.offset, since.range_lines) if resumed else None
             for block in read_blocks(self.job.files[parts[place].file], parts[place], position):
-                yield Pending(parts[place], place, block, self._decoded(block))
+                yield Pending(parts[place], place, block, *self._decoded(block))
 
-    def _decoded(self, block: Block) -> Decoded:
+    def _decoded(self, block: Block) -> tuple[Decoded, Sent | None]:
+        lines = block.lines if block.last_line_fault is None else block.lines[:-1]
+        sent = send(self.job.settings.config, lines) if self.job.settings.config else None
+        decoded = decode_sent(self.decode, sent) if sent else self.decode(lines)
         if block.last_line_fault is None:
-            return self.decode(block.lines)
-        decoded = self.decode(block.lines[:-1])
-        last = Rejection(len(block.lines) - 1, read_key(block.lines[-1][: 1 << 20]), *block.last_line_fault)
-        return Decoded(decoded.groups, [*decoded.rejections, last], decoded.blank)
+            return decoded, sent
+        last = Rejection(len(lines), read_key(block.lines[-1][: 1 << 20]), *block.last_line_fault)
+        return Decoded(decoded.groups, [*decoded.rejections, last], decoded.blank), sent
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
         records = self._records(number, shard, pending, answer)
@@ -110,15 +115,24 @@ class Worker:
 
     def _records(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> Records:
         settings, block = self.job.settings, pending.block
-        rows, failures = encode_rows(self.encode, block, pending.decoded, answer.groups, settings.with_instance)
+        sent, decoded = pending.sent, pending.decoded
+        as_is = settings.with_instance and not sent
+        rows, failures = encode_rows(self.encode, block, decoded, answer.groups, as_is)
+        if sent:
+            rows, failures = with_heads(sent, rows), sent.keyed(failures)
         name = self.job.files[pending.part.file].name
 
         def name_line(at: int) -> tuple[str, int]:
             return name, self._lines_before(pending.part) + block.first_line + at + 1
 
+        if settings.parity:
+            size, found = settings.batch_size or BATCH, [*decoded.rejections, *failures]
+            failures = fail_batches(settings.parity, block.lines, found, size, name_line)
+            failures = sent.keyed(failures) if sent else failures
+            rows, decoded = without(rows, failures), replace(decoded, rejections=[])
         seed = None if settings.seed is None else f"{settings.seed} {number} {shard.entry.blocks}"
         order = None if seed is None else random.Random(seed)  # noqa: S311 - a seed is to be repeatable
-        return make_records(block, pending.decoded, rows, failures, name_line, order)
+        return make_records(block, decoded, rows, failures, name_line, order)
 
     def _lines_before(self, part: Range) -> int:
         while part.start and self.job.lines_before[part.number] < 0:

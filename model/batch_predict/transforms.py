@@ -1,0 +1,165 @@
+"""A line of input -> the instance that is sent to the model, as Vertex AI's instanceConfig describes it."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from model.instances import WHITESPACE, Decoded
+from model.rejections import Rejection, duplicate_field, read_key
+
+Fields = dict[str, msgspec.Raw]
+_fields = msgspec.json.Decoder(Fields).decode
+
+
+@dataclass(frozen=True)
+class InstanceConfig:
+    """Which fields of an input object are sent and in which form, and which one is the key."""
+
+    key_field: str = ""
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    type: str = ""  # "object", "array", or as the line has it
+
+    def __bool__(self) -> bool:
+        return bool(self.key_field or self.included or self.excluded or self.type)
+
+    @property
+    def of_objects(self) -> bool:
+        """Whether it means anything for objects only."""
+        return bool(self.key_field or self.included or self.excluded or self.type == "object")
+
+
+AS_IT_IS = InstanceConfig()
+
+
+class Sent(NamedTuple):
+    """What lines became: the instances sent (empty: refused), what results say before the prediction, their keys."""
+
+    lines: list[bytes]
+    heads: list[bytes]
+    keys: dict[int, Any]  # by position, where the configuration names a key
+    rejections: list[Rejection]
+
+    def keyed(self, rejections: Sequence[Rejection]) -> list[Rejection]:
+        """Return rejections of instances with the keys that were taken out of them."""
+        return [each._replace(key=self.keys.get(each.at, each.key)) for each in rejections]
+
+
+class _RefusedError(Exception):
+    """Why a line cannot be sent: code and message."""
+
+
+def send(config: InstanceConfig, lines: Sequence[bytes]) -> Sent:
+    """Return the instances of lines; one that is not JSON is sent as it is, for the decoder to say what is wrong."""
+    sent = Sent([], [], {}, [])
+    for at, line in enumerate(lines):
+        instance, head = line, b""
+        try:
+            instance, head = _instance(config, line)
+        except _RefusedError as error:
+            sent.rejections.append(Rejection(at, _key(config, line), *error.args))
+            instance = b""
+        if config.key_field and head:
+            sent.keys[at] = _key(config, line)
+        sent.lines.append(instance)
+        sent.heads.append(head)
+    return sent
+
+
+def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
+    """Return what is sent for a line, and what its result says before the prediction."""
+    stripped = line.strip(WHITESPACE)
+    try:
+        fields = _fields(stripped)
+    except msgspec.ValidationError:
+        if config.of_objects:
+            raise _RefusedError("NOT_AN_OBJECT", "the line is no object: instanceConfig is for objects") from None
+        return stripped, b'"instance": ' + stripped
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return stripped, b""
+    if stripped.count(b":") > len(fields) and (name := duplicate_field(stripped)):
+        raise _RefusedError("DUPLICATE_FIELD", f"field {name!r} is there twice")
+    return _of_object(config, fields)
+
+
+def _of_object(config: InstanceConfig, fields: Fields) -> tuple[bytes, bytes]:
+    dropped = {*config.excluded, *filter(None, [config.key_field])}
+    kept = {name: raw for name, raw in fields.items() if name not in dropped}
+    if config.included:
+        kept = {name: _field(fields, name, "includedFields") for name in config.included if name not in dropped}
+    if config.type == "array" and not config.included:
+        raise _RefusedError("NO_FIELD_ORDER", "an object becomes an array only in the order of includedFields")
+    instance = _array(kept) if config.type == "array" else _object(kept)
+    if config.key_field:
+        return instance, b'"key": ' + bytes(_field(fields, config.key_field, "keyField"))
+    attached = {name: fields[name] for name in config.excluded if name in fields}
+    return instance, b'"instance": ' + instance + b"".join(b", " + pair for pair in _pairs(attached))
+
+
+def _field(fields: Fields, name: str, whose: str) -> msgspec.Raw:
+    if name not in fields:
+        raise _RefusedError("MISSING_FIELD", f"field {name!r} of {whose} is missing")
+    return fields[name]
+
+
+def _pairs(fields: Fields) -> list[bytes]:
+    return [orjson.dumps(name) + b": " + bytes(raw) for name, raw in fields.items()]
+
+
+def _object(fields: Fields) -> bytes:
+    return b"{" + b", ".join(_pairs(fields)) + b"}"
+
+
+def _array(fields: Fields) -> bytes:
+    return b"[" + b", ".join(map(bytes, fields.values())) + b"]"
+
+
+def _key(config: InstanceConfig, line: bytes) -> int | float | str | None:
+    """Return the line's key: the configured field's value, or what the field `key` holds."""
+    if not config.key_field:
+        return read_key(line)
+    try:
+        value = msgspec.json.decode(_fields(line).get(config.key_field, b"null"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+
+
+def decode_sent(decode: Callable[[Sequence[bytes]], Decoded], sent: Sent) -> Decoded:
+    """Return what the instances became; a line that was refused before it could be sent is no blank one."""
+    decoded = decode(sent.lines)
+    refused = [*sent.rejections, *sent.keyed(decoded.rejections)]
+    return Decoded(decoded.groups, refused, decoded.blank - len(sent.rejections))
+
+
+def with_heads(sent: Sent, rows: Sequence[bytes]) -> list[bytes]:
+    """Return result lines of predictions (empty where there is none), each after its line's head."""
+    heads = [*sent.heads, *[b""] * (len(rows) - len(sent.heads))]  # a line that was not read whole has none
+    return [b'{%b, "prediction": %b}' % pair if pair[1] else b"" for pair in zip(heads, rows, strict=True)]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of Vertex AI's instanceConfig."""
+    group = parser.add_argument_group(
+        "instanceConfig", 'as Vertex AI has it: results become {"instance": what was sent, "prediction": …}'
+    )
+    group.add_argument(
+        "--key-field", default="", metavar="F", help='not sent; results have {"key": …} instead of the instance'
+    )
+    group.add_argument("--included-fields", type=_names, default=(), metavar="A,B", help="send these alone")
+    group.add_argument("--excluded-fields", type=_names, default=(), metavar="A,B", help="send all but these")
+    group.add_argument("--instance-type", choices=("object", "array"), default="", help="the form in which it is sent")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Read `a,b`, or a JSON list where a name itself has a comma."""
+    return msgspec.json.decode(text, type=tuple[str, ...]) if text[:1] == "[" else tuple(filter(None, text.split(",")))
+
+
+def chosen_config(options: argparse.Namespace) -> InstanceConfig:
+    """Return the configuration that a command line asks for."""
+    return InstanceConfig(options.key_field, options.included_fields, options.excluded_fields, options.instance_type)
