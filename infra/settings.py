@@ -30,6 +30,7 @@ LOCAL_ENDPOINTS = {
     "compute": "compute/compute/beta/",
     "artifactRegistry": "artifactregistry/v1/",
     "cloudBuild": "cloudbuild/v1/",
+    "kms": "cloudkms/v1/",
 }
 
 

@@ -15,6 +15,7 @@ ENDPOINTS = {
     "artifactRegistry": "artifactregistry/v1",
     "compute": "compute/compute/beta",
     "iamBeta": "iam/v1",
+    "kms": "cloudkms/v1",
     "resourceManager": "cloudresourcemanager/v1",
     "serviceUsage": "serviceusage/v1beta1",
     "storage": "storage/v1",

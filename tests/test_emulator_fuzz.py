@@ -23,6 +23,7 @@ from infra.emulator.resources import Resources
 from infra.emulator.validation import checked_body
 from tests.discovery_tree import methods
 
+NETWORK = "global/networks/one"
 NEVER = {429, 500, 502, 503}  # clients repeat these for minutes
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -70,6 +71,11 @@ def furnish(cloud: Cloud) -> None:
         ("/iam/v1/projects/p/serviceAccounts", "", account),
         (f"/notebooks/v2/{location}/instances", "instanceId=one", {}),
         (f"/artifactregistry/v1/{location}/repositories", "repositoryId=one", {"format": "DOCKER"}),
+        (f"/cloudkms/v1/{location}/keyRings", "keyRingId=one", {}),
+        (f"/cloudkms/v1/{location}/keyRings/one/cryptoKeys", "cryptoKeyId=one", {"purpose": "ENCRYPT_DECRYPT"}),
+        ("/compute/compute/v1/projects/p/global/networks", "", {"name": "one", "autoCreateSubnetworks": False}),
+        ("/compute/compute/v1/projects/p/regions/us-central1/routers", "", {"name": "one", "network": NETWORK}),
+        ("/iam/v1/projects/p/locations/global/workloadIdentityPools", "workloadIdentityPoolId=pool-one", {}),
         (f"/aiplatform/v1/{location}/endpoints", "endpointId=1", {"displayName": "one"}),
     ):
         made = answer(cloud, Incoming("POST", path, query, {}, orjson.dumps(body)))

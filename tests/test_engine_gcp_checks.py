@@ -204,8 +204,8 @@ def test_unknown_values_pass_check(provider: GcpProvider) -> None:
 
 def test_unserved_type_names_the_way_out(provider: GcpProvider) -> None:
     """A type outside the table is refused with the engine that has it."""
-    urn = "urn:pulumi:local::trace::gcp:compute/network:Network::n"
-    with pytest.raises(ProviderError, match=r"does not know the type 'gcp:compute/network:Network'.*--engine pulumi"):
+    urn = "urn:pulumi:local::trace::gcp:compute/address:Address::n"
+    with pytest.raises(ProviderError, match=r"does not know the type 'gcp:compute/address:Address'.*--engine pulumi"):
         provider.check(urn, None, {})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.engine.gcp import GcpProvider, validation
+from infra.engine.gcp import GcpProvider, firewalls, validation
 from infra.engine.gcp.catalog import TYPES
 from infra.engine.gcp.differences import differences
 from infra.engine.gcp.plans import plan
@@ -32,6 +32,11 @@ VALID: dict[Any, tuple[Any, ...]] = {
     validation.bucket_name: ("data", "data.of.us"),
     validation.bucket_labels: ({}, {"env": "dev"}, {"env": "prod", "team": "ml"}),
     validation.member: ("user:me@example.com", "allUsers", "principal://iam.googleapis.com/Me"),
+    validation.compute_name: ("one", "two-2"),
+    validation.pool_id: ("pool", "pool-2"),
+    validation.address_range: ("10.0.0.0/24", "10.0.0.0/20"),
+    validation.rotation_period: ("86400s", "7776000s"),
+    firewalls.priority: (0, 1000),
     validation.json_text: ('{"1": 100}', '{ "1":100 }', "{}"),
 }
 ANYTHING = st.recursive(
@@ -72,6 +77,7 @@ def resources(draw: st.DrawFn) -> tuple[str, Properties, Properties]:
     return f"urn:pulumi:local::trace::{token}::x", draw(strategy), draw(strategy)
 
 
+SOLE = {"content": "text", "allows": [{"protocol": "tcp"}], "aws": {"accountId": "1"}}  # one of a type's rivals
 DECIDED: dict[str, Any] = {"boolean": False, "integer": 0, "long": 0, "map": {}, "block": None, "set_block": None}
 
 
@@ -93,8 +99,10 @@ def outcome(prop: Property, planned: Any) -> Any:
 
 def checked(urn: str, program: Properties) -> Properties:
     """Return checked inputs; objects name one source of their content, and what excludes each other is let pass."""
-    if "bucketObject" in urn:
-        program = {**program, "content": program.get("content") or "text", "source": None}
+    rivals = TYPES[urn.split("::")[2]].exactly_one
+    if rivals:
+        chosen = next(key for key in rivals if key in SOLE)
+        program = {**program, **dict.fromkeys(rivals), chosen: program.get(chosen) or SOLE[chosen]}
     inputs, failures = PROVIDER.check(urn, None, program)
     assert [failure for failure in failures if "conflicts with" not in failure.reason] == []
     return inputs

@@ -22,6 +22,7 @@ VERSIONS = {
     "aiplatform": ("v1", "v1beta1"),
     "artifactregistry": ("v1",),
     "cloudbuild": ("v1",),
+    "cloudkms": ("v1",),
     "cloudresourcemanager": ("v1", "v3"),
     "compute": ("v1", "beta"),
     "iam": ("v1",),

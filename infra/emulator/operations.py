@@ -31,6 +31,8 @@ _COLLECTIONS = {
     "aiplatform.projects.locations.endpoints": _VERTEX,
     "aiplatform.projects.locations.models": _VERTEX,
     "artifactregistry.projects.locations": ("get", "cancel"),
+    "iam.projects.locations.workloadIdentityPools": ("get",),
+    "iam.projects.locations.workloadIdentityPools.providers": ("get",),
     "ml.projects": ("get", "list", "cancel"),
     "notebooks.projects.locations": ("get", "list", "delete", "cancel"),
     "serviceusage": ("get", "list", "delete", "cancel"),

@@ -1,5 +1,6 @@
 """serviceusage: which APIs a project has enabled."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -7,6 +8,7 @@ from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.discovery import VERSIONS
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.generic import page
+from infra.emulator.kms_access import AGENTS, agent
 from infra.emulator.operations import finished
 from infra.emulator.projects import project_id
 
@@ -17,6 +19,8 @@ KIND = "serviceusage.services"
 ENABLED_AT_FIRST = ("aiplatform.googleapis.com", "storage.googleapis.com")
 CATALOGUE = tuple(f"{api}.googleapis.com" for api in VERSIONS)
 MOST_IN_BATCH, MOST_IN_BATCH_GET = 20, 30
+METADATA = "google.api.serviceusage.v1.OperationMetadata"
+IDENTITY = "google.api.serviceusage.v1beta1.ServiceIdentity"
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -95,6 +99,21 @@ def enable(call: Call) -> Json:
     return _finished(call, "EnableServiceResponse", {"service": service}, fields)
 
 
+@handles("serviceusage.services.generateServiceIdentity")
+def generate_identity(call: Call) -> Json:
+    """Make the account that a service acts as in the project, or return it; storage's has a method of its own too."""
+    project, service = _parts(call.path["parent"])
+    api = service.removesuffix(".googleapis.com")
+    if api not in AGENTS:
+        raise ApiError(403, f"Not found or permission denied for service(s): {service}.")
+    if _service(call, project, service)["state"] == "DISABLED":
+        raise ApiError(400, f"The service {service} is not enabled.", status="FAILED_PRECONDITION")
+    email = agent(api)
+    number = int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20 + 10**20
+    body = {"email": email, "uniqueId": str(number)}
+    return finished(call, METADATA, IDENTITY, body, fields={"resourceNames": [call.path["parent"]]})
+
+
 @handles("serviceusage.services.disable")
 def disable(call: Call) -> Json:
     """Disable one service; no service here depends on another."""
@@ -120,5 +139,4 @@ def batch_enable(call: Call) -> Json:
 
 def _finished(call: Call, response: str, body: Json, fields: Json) -> Json:
     # Both versions of the API answer with the messages of v1.
-    package = "google.api.serviceusage.v1"
-    return finished(call, f"{package}.OperationMetadata", f"{package}.{response}", body, fields=fields)
+    return finished(call, METADATA, f"google.api.serviceusage.v1.{response}", body, fields=fields)

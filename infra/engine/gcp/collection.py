@@ -1,8 +1,8 @@
 """Resources below `projects/P/locations/L/…`: create by id, wait, get, patch by mask, delete."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from infra.engine.gcp import states
 from infra.engine.gcp.rest import ApiError, Cloud, finished, with_query
@@ -21,10 +21,12 @@ class Collection:
     fields: Fields
     encode: Callable[[Json], Json] = dict
     decode: Callable[[Json], Json] = dict
+    parent: str = "projects/{project}/locations/{location}"
+    masks: Mapping[str, str] = field(default_factory=dict)  # property -> what a patch's mask calls it
 
     def identity(self, state: Properties) -> str:
         """Return the resource's full name."""
-        return f"projects/{state['project']}/locations/{state['location']}/{self.plural}/{state[self.key]}"
+        return f"{self.parent.format(**state)}/{self.plural}/{state[self.key]}"
 
     def url(self, cloud: Cloud, identity: str) -> str:
         """Return the resource's address."""
@@ -35,13 +37,13 @@ class Collection:
         body = self.encode(states.to_api(self.fields, wanted))
         return body | ({"labels": wanted["effectiveLabels"]} if wanted.get("effectiveLabels") else {})
 
-    def create(self, cloud: Cloud, wanted: Properties) -> tuple[str, Json]:
+    def create(self, cloud: Cloud, wanted: Properties, query: Mapping[str, str] | None = None) -> tuple[str, Json]:
         """Create the resource and wait for it."""
         identity = self.identity(wanted)
         parent = identity.rsplit("/", 1)[0]
         filled = {key: value for key, value in self.body(wanted).items() if value not in ("", [], None)}
-        url = with_query(self.url(cloud, parent), {self.id_query: wanted[self.key]})
-        finished(cloud, cloud.base(self.api), cloud.call("POST", url, filled))
+        url = with_query(self.url(cloud, parent), {self.id_query: wanted[self.key], **(query or {})})
+        self._wait(cloud, cloud.call("POST", url, filled))
         found = self.read(cloud, identity, wanted)
         if found is None:
             raise ProviderError(f"{identity} was created and is not there.")
@@ -62,13 +64,18 @@ class Collection:
     ) -> Json:
         """Patch what changed, by its mask."""
         del prior
-        mask = sorted({"labels" if name == "effectiveLabels" else name for name in changed & self.masked()})
-        if mask:
-            body = {key: value for key, value in self.body(wanted).items() if key in mask}
-            answer = cloud.call("PATCH", self.url(cloud, identity), body, {"updateMask": ",".join(mask)})
-            if "/operations/" in answer.get("name", ""):
-                finished(cloud, cloud.base(self.api), answer)
+        named = sorted({"labels" if name == "effectiveLabels" else name for name in changed & self.masked()})
+        if named:
+            mask = ",".join(self.masks.get(name, name) for name in named)
+            sent = {path.partition(".")[0] for path in mask.split(",")}
+            body = {key: value for key, value in self.body(wanted).items() if key in sent}
+            self._wait(cloud, cloud.call("PATCH", self.url(cloud, identity), body, {"updateMask": mask}))
         return self.decode(cloud.call("GET", self.url(cloud, identity)))
+
+    def _wait(self, cloud: Cloud, answer: Json) -> None:
+        """Wait for an answer that is an operation; some calls answer the resource itself."""
+        if "/operations/" in answer.get("name", ""):
+            finished(cloud, cloud.base(self.api), answer)
 
     def masked(self) -> frozenset[str]:
         """Return the properties that a patch can carry."""
@@ -83,8 +90,10 @@ class Collection:
     def identify(self, identity: str, project: str) -> Properties:
         """Read the resource's full name."""
         del project
-        found = re.fullmatch(rf"projects/([^/]+)/locations/([^/]+)/{self.plural}/([^/]+)", identity)
+        inside = ".+" if self.parent.startswith("{") else "[^/]+"
+        parent = re.sub(r"\{(\w+)\}", rf"(?P<\1>{inside})", self.parent)
+        found = re.fullmatch(rf"{parent}/{self.plural}/(?P<{self.key}>[^/]+)", identity)
         if not found:
-            form = f"projects/PROJECT/locations/LOCATION/{self.plural}/NAME"
+            form = re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), f"{self.parent}/{self.plural}/NAME")
             raise ProviderError(f"No id of {self.plural}: {identity!r}. Write it as {form}")
-        return {"project": found[1], "location": found[2], self.key: found[3]}
+        return dict(found.groupdict())

@@ -42,16 +42,8 @@ def imported(fields: Fields, stands: Properties) -> Properties:
     inputs: Properties = {DEFAULTS: []}
     for name, prop in fields.items():
         value = stands.get(name)
-        optional = prop.traits & (COMPUTED | OUTPUT) or value in (
-            None,
-            "",
-            False,
-            0,
-            [],
-            {},
-            prop.default,
-            prop.fallback,
-        )
+        absent = value in (None, "", [], {}) or (value in (False, 0) and not prop.default)
+        optional = prop.traits & (COMPUTED | OUTPUT) or absent or value in (prop.default, prop.fallback)
         if REQUIRED not in prop.traits and optional:
             continue
         if prop.kind in ("block", "set_block") and isinstance(value, dict):

@@ -59,8 +59,19 @@ def _account_put(cloud: Cloud, address: str, policy: Json) -> Json:
     return cloud.call("POST", f"{cloud.library('iamBeta', 'v1')}{address}:setIamPolicy", {"policy": policy})
 
 
+def _key_get(cloud: Cloud, address: str) -> Json:
+    return cloud.call(
+        "GET", f"{cloud.base('kms')}{address}:getIamPolicy", query={"options.requestedPolicyVersion": "3"}
+    )
+
+
+def _key_put(cloud: Cloud, address: str, policy: Json) -> Json:
+    return cloud.call("POST", f"{cloud.base('kms')}{address}:setIamPolicy", {"policy": policy})
+
+
 BUCKETS = Holder("bucket", lambda name: f"b/{name.removeprefix('b/')}", _bucket_get, _bucket_put)
 PROJECTS = Holder("project", lambda name: name.removeprefix("projects/"), _project_get, _project_put)
+KEYS = Holder("cryptoKeyId", lambda name: name, _key_get, _key_put)
 ACCOUNTS = Holder("serviceAccountId", lambda name: name, _account_get, _account_put)
 
 
@@ -192,7 +203,7 @@ CONDITION: Fields = {
 
 
 def _member(title: str, holder: Holder, minutes: Mapping[str, int] | None = None) -> ResourceType:
-    settle = None if holder is ACCOUNTS else settling.last_segment
+    settle = None if holder in (ACCOUNTS, KEYS) else settling.last_segment
     return ResourceType(
         title=title,
         properties={
@@ -215,3 +226,4 @@ def _member(title: str, holder: Holder, minutes: Mapping[str, int] | None = None
 BUCKET_MEMBER = _member("Bucket IAM member", BUCKETS, {"create": 20})
 PROJECT_MEMBER = _member("Project IAM member", PROJECTS)
 ACCOUNT_MEMBER = _member("Service account IAM member", ACCOUNTS)
+KEY_MEMBER = _member("Key IAM member", KEYS)

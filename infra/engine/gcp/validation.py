@@ -1,5 +1,6 @@
 """What the provider refuses before any call: each function returns the reason, or nothing."""
 
+import ipaddress
 import json
 import re
 from typing import Any
@@ -8,6 +9,7 @@ ACCOUNT_ID = re.compile(r"^(?:[a-z](?:[-a-z0-9]{4,28}[a-z0-9]))$")
 LABEL_KEY = re.compile(r"^[a-z0-9_-]{1,63}$")
 BUCKET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
 PRINCIPAL = re.compile(r".+:.+|projectOwners|projectReaders|projectWriters|allUsers|allAuthenticatedUsers")
+SECONDS_A_DAY = 86400
 LONGEST_PART, LONGEST_NAME = 63, 222  # of a bucket's name, between dots and as a whole
 
 
@@ -42,6 +44,38 @@ def member(value: Any) -> str:
     return (
         "" if known else f"invalid value for member (IAM members must have one of the values outlined here: {values})"
     )
+
+
+def rotation_period(value: Any) -> str:
+    """A number of seconds with its unit, a day or more."""
+    found = re.fullmatch(r"(\d+(?:\.\d{1,9})?)s", value)
+    if value and not found:
+        return "rotation period must be in the format of a decimal number with up to 9 fractional digits, then 's'"
+    return "rotation period must be greater than one day" if found and float(found[1]) < SECONDS_A_DAY else ""
+
+
+def pool_id(value: Any) -> str:
+    """Four to thirty-two characters; a prefix is Google's own."""
+    if value.startswith("gcp-"):
+        return f'"workload_identity_pool_id" ("{value}") can not start with "gcp-"'
+    if not re.fullmatch(r"[0-9a-z-]+", value):
+        return "must contain only lowercase letters (a-z), numbers (0-9), or dashes (-)"
+    return "" if 4 <= len(value) <= 32 else f"({value!r}) must have 4 to 32 characters"
+
+
+def compute_name(value: Any) -> str:
+    """A name as RFC 1035 has it."""
+    pattern = "^(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)$"
+    return "" if re.match(pattern, value) else f'"name" ("{value}") doesn\'t match regexp "{pattern}"'
+
+
+def address_range(value: Any) -> str:
+    """A range of addresses, written from its first one."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        return f"{value!r} is not a valid IP CIDR range: {error}"
+    return ""
 
 
 def json_text(value: Any) -> str:
