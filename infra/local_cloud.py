@@ -21,6 +21,7 @@ from infra.stacks import ROOT, Stack, StackError, read_stack, stack_path, write_
 HOME = ROOT / ".local"
 STATE = HOME / "cloud"
 LOG = HOME / "logs" / "cloud.log"
+REQUESTS = HOME / "logs" / "requests.log"
 DEFAULT_PORT = 8790
 START_LIMIT = 30.0  # seconds; the emulator is ready in about one
 STOP_LIMIT = 15.0  # seconds; running jobs are ended and resumed at the next start
@@ -167,7 +168,17 @@ def environment(stack: Stack) -> dict[str, str]:
 
 def _spawn(url: str, port: int) -> Health:
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "infra.emulator", "--port", str(port), "--state", str(STATE)]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.emulator",
+        "--port",
+        str(port),
+        "--state",
+        str(STATE),
+        "--log",
+        str(REQUESTS),
+    ]
     with LOG.open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(

@@ -15,6 +15,7 @@ import uvicorn
 
 from infra.emulator.calls import HANDLERS, Cloud
 from infra.emulator.ports import LOOPBACK, UnavailableError, listen, lock_state
+from infra.emulator.request_log import RequestLog
 from infra.emulator.resources import Resources
 from infra.emulator.server import Options, application
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(sorted(HANDLERS)))
         return 0
     try:
-        _log_to(options.log)
+        _log_to_stderr()
         return _serve(options)
     except UnavailableError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,24 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _log_to(path: Path | None) -> None:
-    """Send warnings and faults to stderr, and requests to a file where one is named."""
-    form = "%(asctime)s %(levelname)s %(message)s"
+def _log_to_stderr() -> None:
+    """Send warnings and faults to stderr."""
     to_stderr = logging.StreamHandler()
     to_stderr.setLevel(logging.WARNING)
-    logging.basicConfig(format=form, handlers=[to_stderr])
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path)
-    except OSError as error:
-        message = f"Cannot write the log {str(path)!r}: {error.strerror}. Choose another with --log"
-        raise UnavailableError(message) from None
-    handler.setFormatter(logging.Formatter(form))
-    logger = logging.getLogger("infra.emulator")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", handlers=[to_stderr])
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -93,7 +81,7 @@ def _serve(options: argparse.Namespace) -> int:
         port = listener.getsockname()[1]
         cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed, options.parity)
         try:
-            return _run(cloud, Options(options.token, options.lenient), listener)
+            return _run(cloud, Options(options.token, options.lenient, RequestLog(options.log)), listener)
         finally:
             cloud.resources.close()
 

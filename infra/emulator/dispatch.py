@@ -4,6 +4,7 @@ import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from infra.emulator.calls import HANDLERS, Call, Cloud
 from infra.emulator.discovery import Document, Method, document, is_raw, serves
 from infra.emulator.errors import ApiError, invalid, not_found, unimplemented
+from infra.emulator.exchange import note_method
 from infra.emulator.parameters import checked_query
 from infra.emulator.projects import by_id, remember
 from infra.emulator.validation import checked_body
@@ -36,6 +38,7 @@ class Incoming:
     body: bytes
 
 
+@lru_cache(maxsize=4096)
 def is_api(path: str) -> bool:
     """Tell whether a path belongs to an API of the documents (and not to storage's own paths)."""
     return _address(path) is not None
@@ -78,12 +81,12 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
     verb, query, body = _overridden(incoming)
-    found, content = _find(verb, incoming.path)
-    method, path = found
+    (method, path), content = _find(verb, incoming.path)
+    note_method(method.id)
     call_query = checked_query(content, method, parse_qsl(query, keep_blank_values=True), lenient=lenient)
     handler = HANDLERS.get(method.id)
     raw = is_raw(content, method)
-    checked = _loosely(body) if raw else checked_body(content, method, _json(body), lenient=lenient)
+    checked = _loosely(body) if raw else checked_body(content, method, _json(body), lenient=lenient) if body else {}
     if handler is None:
         raise unimplemented(f"{method.id} ({content.version}) is not implemented by the local cloud.")
     remember(cloud, path, call_query)
@@ -91,6 +94,7 @@ def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
     return handler(Call(cloud, method.id, content.api, content.version, path, call_query, checked, headers, body))
 
 
+@lru_cache(maxsize=4096)
 def _find(verb: str, path: str) -> tuple[tuple[Method, dict[str, str]], Document]:
     address = _address(path)
     if address is None:
@@ -103,6 +107,7 @@ def _find(verb: str, path: str) -> tuple[tuple[Method, dict[str, str]], Document
     return found, content
 
 
+@lru_cache(maxsize=4096)
 def _address(path: str) -> tuple[str, str, str] | None:
     """Split a path into API, version and the rest; `/compute/compute/v1/…` and the SDK's `/ui/…` are addresses too."""
     parts = path.lstrip("/").split("/")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.emulator.exchange import current
+
 # google.rpc.Code names by HTTP status (google/rpc/code.proto). Permanent faults are never 429, 500, 502 or 503:
 # the gcp provider retries those for minutes.
 STATUS_NAMES = {
@@ -17,6 +19,7 @@ STATUS_NAMES = {
     416: "OUT_OF_RANGE",
     501: "UNIMPLEMENTED",
 }
+REQUEST_INFO = "type.googleapis.com/google.rpc.RequestInfo"
 
 
 @dataclass
@@ -36,11 +39,23 @@ class ApiError(Exception):
     def envelope(self) -> dict[str, Any]:
         """Return the answer's body: `{"error": {"code", "message", "status", "errors", "details"}}`."""
         error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
+        request = self.noted()
         if self.reason:  # the JSON APIs of the first generation (storage, compute) name a reason
-            error["errors"] = [{"message": self.message, "domain": "global", "reason": self.reason}]
+            about = {"message": self.message, "domain": "global", "reason": self.reason}
+            error["errors"] = [{**about, "debugInfo": f"request {request}"} if request else about]
+        elif request:
+            self.details = [*self.details, {"@type": REQUEST_INFO, "requestId": request}]
         if self.details:
             error["details"] = self.details
         return {"error": error}
+
+    def noted(self) -> str:
+        """Note the refusal for the log; return the id of the request that is refused, empty outside of the server."""
+        exchange = current()
+        if exchange is None:
+            return ""
+        exchange.message = self.message
+        return exchange.id
 
 
 def invalid(message: str, *, reason: str = "", field_path: str = "") -> ApiError:

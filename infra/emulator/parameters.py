@@ -1,6 +1,6 @@
 """A request's query, checked against its method's parameters; either spelling of a name is known by the document's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from infra.emulator.discovery import Document, Method
@@ -9,9 +9,11 @@ from infra.emulator.validation import Check, snake_case
 
 
 def checked_query(
-    document: Document, method: Method, query: Iterable[tuple[str, str]], *, lenient: bool = False
+    document: Document, method: Method, query: Sequence[tuple[str, str]], *, lenient: bool = False
 ) -> dict[str, list[str]]:
     """Return the query by the document's names; raises ApiError 400 for names that it lacks."""
+    if not query:
+        return {}
     in_query = tuple(name for name, schema in method.parameters.items() if schema.get("location") == "query")
     names = _spellings(in_query)
     check = Check({}, keep_nulls=False, lenient=lenient or document.api == "storage")  # storage ignores unknown names

@@ -55,6 +55,14 @@ class Resources:
             if self._depth == 0:
                 self._database.execute("COMMIT")
 
+    def try_hold(self) -> bool:
+        """Take the lock where nobody has it: then reads cannot wait, until `let_go`."""
+        return self._lock.acquire(blocking=False)
+
+    def let_go(self) -> None:
+        """Release what `try_hold` took."""
+        self._lock.release()
+
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Run one statement (for tables other than `resources`) and return its rows."""
         with self._lock:

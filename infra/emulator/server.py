@@ -4,23 +4,24 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from infra.emulator import apis
+from infra.emulator.bodies import read_body
 from infra.emulator.calls import HANDLERS, START_HOOKS, STOP_HOOKS, Cloud
-from infra.emulator.dispatch import LARGEST_BODY, Incoming, answer, is_api, json_response, refusal, unforeseen
+from infra.emulator.dispatch import Incoming, answer, is_api, json_response, refusal, unforeseen
 from infra.emulator.errors import ApiError, not_found
-from infra.emulator.guard import Guard
+from infra.emulator.front import Front
+from infra.emulator.request_log import RequestLog
 
 VERSION = "1"
 THREADS = 64  # handlers that wait (predictions, operations) must not hold up the rest
@@ -29,17 +30,17 @@ VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Options:
-    """How the server treats requests: the token it demands ("" = none), and whether unknown names only warn."""
+    """How the server treats requests: the token it demands ("" = none), whether unknown names only warn, the log."""
 
     token: str = ""
     lenient: bool = False
+    log: RequestLog = field(default_factory=lambda: RequestLog(None))
 
 
-def application(cloud: Cloud, options: Options) -> Starlette:
+def application(cloud: Cloud, options: Options) -> Front:
     """Make the ASGI application of a cloud."""
     application = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Guard, token=options.token)],
         exception_handlers={HTTPException: _refused, Exception: _unforeseen},
         lifespan=_lifespan(cloud),
     )
@@ -48,7 +49,9 @@ def application(cloud: Cloud, options: Options) -> Starlette:
     application.state.in_flight = 0
     application.state.began = time.monotonic()
     application.router.redirect_slashes = False  # `anywhereCaches/` is an address of its own
-    return application
+    application.state.log = options.log
+    application.state.front = Front(application, cloud, options.token, options.log)
+    return application.state.front
 
 
 def _routes() -> list[BaseRoute]:
@@ -75,7 +78,7 @@ def _last() -> Route:
 async def api(request: Request) -> Response:
     """Hand a request to its handler, in a thread."""
     try:
-        body = await _body(request)
+        body = await read_body(request.receive, request.headers)
     except ApiError as error:
         return refusal(error)
     scope, headers = request.scope, dict(request.headers)
@@ -83,18 +86,6 @@ async def api(request: Request) -> Response:
     incoming = Incoming(request.method, path, scope["query_string"].decode(errors="replace"), headers, body)
     state = request.app.state
     return await run_in_threadpool(answer, state.cloud, incoming, lenient=state.lenient)
-
-
-async def _body(request: Request) -> bytes:
-    """Read the body; of one that is too large nothing is kept, but all is read: clients send first, then listen."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= LARGEST_BODY:
-            chunks.append(chunk)
-    if size > LARGEST_BODY:
-        raise ApiError(413, f"Request payload size exceeds the limit: {LARGEST_BODY} bytes.", reason="uploadTooLarge")
-    return b"".join(chunks)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -127,6 +118,7 @@ async def health(request: Request) -> Response:
         "url": cloud.url,
         "state": str(cloud.state),
         "uptimeSeconds": round(time.monotonic() - state.began, 3),
+        "log": str(state.log.path or ""),
         "inFlight": state.in_flight,
         "methods": len(HANDLERS),
         "resources": counts,

@@ -92,5 +92,5 @@ async def _run(request: Request, scope: dict[str, Any], body: bytes) -> tuple[in
         else:
             content.extend(message.get("body", b""))
 
-    await request.app(scope, receive, send)
+    await request.app.state.front(scope, receive, send)
     return started["status"], started.get("headers", []), bytes(content)

@@ -51,7 +51,9 @@ def refusal(error: ApiError) -> Response:
     """Return an error as the XML API writes it."""
     code = "NoSuchBucket" if "bucket does not exist" in error.message else CODES.get(error.code, "InvalidArgument")
     text = escape(error.message)
-    content = f"<Error><Code>{code}</Code><Message>{text}</Message><Details>{text}</Details></Error>"
+    request = error.noted()
+    about = f"<RequestId>{request}</RequestId>" if request else ""
+    content = f"<Error><Code>{code}</Code><Message>{text}</Message><Details>{text}</Details>{about}</Error>"
     return document(content, error.code)
 
 

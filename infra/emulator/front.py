@@ -1,0 +1,84 @@
+"""Every request passes here: it gets an id, is let in or not, goes to its API the short way, is logged."""
+
+import time
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from infra.emulator import guard
+from infra.emulator.bodies import read_body
+from infra.emulator.calls import Cloud
+from infra.emulator.dispatch import Incoming, answer, is_api, refusal
+from infra.emulator.errors import ApiError
+from infra.emulator.exchange import CURRENT, Exchange
+from infra.emulator.request_log import RequestLog
+
+READS = frozenset({"GET", "HEAD"})
+
+
+class Front:
+    """The application before the application: Starlette's routes serve what is no API of the documents."""
+
+    def __init__(self, app: Starlette, cloud: Cloud, token: str, log: RequestLog) -> None:
+        self.app = app
+        self.cloud = cloud
+        self.token = token
+        self.log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+        exchange = Exchange()
+        CURRENT.set(exchange)  # each request is a task, with a context of its own
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", exchange.id.encode())]
+            await send(message)
+
+        state = self.app.state
+        state.in_flight += 1
+        try:
+            await self._answer(scope, receive, noted)
+        finally:
+            state.in_flight -= 1
+            self.log.note(exchange, scope["method"], _address(scope), status, time.perf_counter() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = guard.refused(headers, self.token, scope["path"])
+        if refused:
+            await refusal(refused)(scope, receive, send)
+        elif is_api(scope["path"]) and b"alt=media" not in scope["query_string"]:
+            await (await self._api(scope, receive, headers))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _api(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Response:
+        """Hand a request to its handler: at once where it only reads and nobody writes, else in a thread."""
+        try:
+            body = await read_body(receive, headers)
+        except ApiError as error:
+            return refusal(error)
+        path = scope["raw_path"].decode("latin-1")
+        incoming = Incoming(scope["method"], path, scope["query_string"].decode(errors="replace"), headers, body)
+        lenient = self.app.state.lenient
+        if incoming.verb in READS and self.cloud.resources.try_hold():
+            try:
+                return answer(self.cloud, incoming, lenient=lenient)
+            finally:
+                self.cloud.resources.let_go()
+        return await run_in_threadpool(answer, self.cloud, incoming, lenient=lenient)
+
+
+def _address(scope: Scope) -> str:
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
