@@ -19,6 +19,7 @@ from infra import (
     batch_runs,
     check_tasks,
     deployment,
+    local_admin_tasks,
     local_tasks,
     migration_tasks,
     pulumi_tasks,
@@ -306,6 +307,8 @@ def tool(c: Context, group: str, command: str) -> None:
 
 
 local = Collection.from_module(local_tasks, name="local")
+for one in (local_admin_tasks.logs, local_admin_tasks.faults, local_admin_tasks.clock):
+    local.add_task(one)
 namespace = Collection(
     up,
     preview,

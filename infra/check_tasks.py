@@ -37,7 +37,7 @@ guarded = one_line_errors(InfraError, interrupted="Nothing was changed")
     }
 )
 @guarded
-def costs(  # noqa: PLR0913  # each assumption is an option
+def costs(
     _: Context,
     stack: str = "local",
     rows: str = "",

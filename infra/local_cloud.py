@@ -168,17 +168,8 @@ def environment(stack: Stack) -> dict[str, str]:
 
 def _spawn(url: str, port: int) -> Health:
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "infra.emulator",
-        "--port",
-        str(port),
-        "--state",
-        str(STATE),
-        "--log",
-        str(REQUESTS),
-    ]
+    options = ["--port", str(port), "--state", str(STATE), "--log", str(REQUESTS)]
+    command = [sys.executable, "-m", "infra.emulator", *options]
     with LOG.open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(

@@ -1,13 +1,11 @@
 """The tasks `local.*`: this clone's local cloud, started, looked at, stopped, forgotten."""
 
-import json as jsonlib
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 from invoke import Context, task
 
-from infra import local_cloud, request_logs
+from infra import local_cloud
 from infra.errors import InfraError
 from infra.reporting import answer, confirm, one_line_errors
 from infra.stacks import StackError, read_local_stack, read_stack
@@ -76,27 +74,3 @@ def reset(_: Context, yes: bool = False, json: bool = False) -> dict[str, Any]:
     removed = [str(path) for path in local_cloud.reset()]
     answer(json, {"removed": removed}, *(f"removed {path}" for path in removed or ["nothing: there was no state"]))
     return {"removed": removed}
-
-
-@task(
-    help={
-        "follow": "go on with the requests that come, until Ctrl-C",
-        "lines": "how many of the last requests (default: 20)",
-        "match": "only where id, method or address has this in it",
-        "errors": "only refused requests",
-        "json": "one JSON object a request",
-    }
-)
-@guarded
-def logs(
-    _: Context, follow: bool = False, lines: str = "20", match: str = "", errors: bool = False, json: bool = False
-) -> None:
-    """Show the local cloud's requests: when, status, duration, id, method, address, and why it refused."""
-    path, count = local_cloud.REQUESTS, whole_number("--lines", lines, 20)
-    if not path.exists() and not follow:
-        raise StackError("The local cloud has answered nothing yet. Run: invoke local.start")
-    found = request_logs.last(path, count, match, errors=errors) if path.exists() else []
-    later = request_logs.follow(path, match, errors=errors) if follow else iter(())
-    with suppress(KeyboardInterrupt):  # how a tail ends
-        for request in chain(found, later):
-            print(jsonlib.dumps(request.facts()) if json else request.line(), flush=True)

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -63,7 +63,7 @@ def last(path: Path, count: int, wanted: str = "", *, errors: bool = False) -> l
     return found[-count:] if count else []
 
 
-def follow(path: Path, wanted: str = "", *, errors: bool = False) -> Iterator[Request]:
+def follow(path: Path, wanted: str = "", *, errors: bool = False) -> Generator[Request, None, None]:
     """Yield requests as they come, for ever; goes on where the log becomes a new file or was not there yet."""
     for line in _lines(path):
         request = parse(line)
@@ -72,23 +72,31 @@ def follow(path: Path, wanted: str = "", *, errors: bool = False) -> Iterator[Re
 
 
 def _lines(path: Path) -> Iterator[str]:
-    file: IO[bytes] | None
-    file, rest, at_end, replaced = None, b"", True, False
-    while True:
-        if file is None and path.exists():
-            file = path.open("rb")
-            file.seek(0, os.SEEK_END if at_end else os.SEEK_SET)
-        at_end = False  # what comes later is read from its beginning
-        data = file.read() if file else b""
-        *lines, rest = (rest + data).split(b"\n")
-        yield from (line.decode(errors="replace") for line in lines)
-        if data:
-            continue
-        if file and replaced:  # and read to its end since
+    """Yield the lines that are added, also to the file that takes the log's place when it is full."""
+    file, rest = _open(path, at_end=True), b""
+    try:
+        while True:
+            replaced = file is None or _is_another(path, file)
+            data = file.read() if file else b""  # after the question: what was written before is read
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+            if replaced:
+                if file:
+                    file.close()
+                file, rest = _open(path), b""
+            if not data:
+                time.sleep(POLL_SECONDS)
+    finally:
+        if file:
             file.close()
-            file, rest = None, b""
-        replaced = file is not None and _is_another(path, file)
-        time.sleep(0 if replaced else POLL_SECONDS)
+
+
+def _open(path: Path, *, at_end: bool = False) -> IO[bytes] | None:
+    if not path.exists():
+        return None
+    file = path.open("rb")
+    file.seek(0, os.SEEK_END if at_end else os.SEEK_SET)
+    return file
 
 
 def _is_another(path: Path, file: IO[bytes]) -> bool:

@@ -1,6 +1,7 @@
 """`python -m infra.emulator --port N --state DIR`: the local cloud in the foreground."""
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from infra.emulator.resources import Resources
 from infra.emulator.server import Options, application
 
 DEFAULT_PORT = 8790
+START = "local.start"  # what the start is called among the methods that faults name
 GRACE_SECONDS = 2  # how long requests in flight may hold up the end
 
 
@@ -35,6 +37,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, run the start hooks, and print the one line that callers wait for."""
+        for fault, _ in self.cloud.faults.strike("slowStart", START):
+            await asyncio.sleep(fault.seconds)
         await super().startup(sockets)
         if self.started:
             print(f"ready {self.cloud.url}", flush=True)
@@ -80,6 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
     with lock_state(state), listen(options.port) as listener:
         port = listener.getsockname()[1]
         cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed, options.parity)
+        cloud.faults.load(cloud.resources)
         try:
             return _run(cloud, Options(options.token, options.lenient, RequestLog(options.log)), listener)
         finally:
@@ -104,7 +109,7 @@ def _run(cloud: Cloud, options: Options, listener: socket.socket) -> int:
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=75,
+        timeout_keep_alive=240,  # seconds, as Google's front ends keep an idle connection
     )
     server = Server(config)
     server.cloud = cloud

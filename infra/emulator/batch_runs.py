@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 
+from infra.emulator import fault_shards
 from infra.emulator.batch_files import link_inputs, partial_failures, publish
 from infra.emulator.batch_jobs import (
     CANCELLED,
@@ -45,6 +46,8 @@ stopping = threading.Event()  # the cloud is about to end: jobs stay as they are
 def run_job(cloud: Cloud, name: str) -> None:
     """Bring one job to its end; whatever goes wrong on the way stands in its error."""
     try:
+        for fault, _ in cloud.faults.strike("slowStart", fault_shards.JOB):
+            stopping.wait(fault.seconds)
         if not stopping.is_set() and _begin(cloud, name):
             _work(cloud, name)
     except ApiError as error:
@@ -117,6 +120,7 @@ def _conclude(cloud: Cloud, name: str, code: int, batch: Batch) -> None:
         return
     summary = _read_json(batch.folder / "stdout")
     fields = _counts(summary, incomplete=int(summary.get("not_attempted") or 0)) or dict(NOTHING_KEPT)
+    fault_shards.strike(cloud.faults, batch.output)
     if publish(cloud, batch.output, run.directory, stats=bool(run.parity)):
         fields["outputInfo"] = {"gcsOutputDirectory": run.directory}
     failures = partial_failures(batch.output)

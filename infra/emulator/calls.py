@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.emulator import clock
+from infra.emulator.faults import Faults
 from infra.emulator.resources import Json, Resources
 
 PROJECT_NUMBER = "123456789012"  # every local project has this number; clients only need it to be stable
@@ -21,6 +22,7 @@ class Cloud:
     url: str
     seed: int = 0
     parity: bool = False  # batch jobs fail whole batches, as the services do
+    faults: Faults = field(default_factory=Faults)
     stopping: threading.Event = field(default_factory=threading.Event)  # set at once when the process is told to end
 
     def now(self) -> str:

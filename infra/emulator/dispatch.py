@@ -1,6 +1,5 @@
 """A request to one of Google's APIs: found in the discovery documents, checked, handled, answered."""
 
-import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from infra.emulator.errors import ApiError, invalid, not_found, unimplemented
 from infra.emulator.exchange import note_method
 from infra.emulator.parameters import checked_query
 from infra.emulator.projects import by_id, remember
+from infra.emulator.unforeseen import unforeseen
 from infra.emulator.validation import checked_body
 
 Json = dict[str, Any]
-
-logger = logging.getLogger("infra.emulator")
 
 FIRST_GENERATION = frozenset({"compute", "storage"})
 LARGEST_BODY = 10 * 1024 * 1024  # Google's limit for JSON requests; uploads go other ways
@@ -50,9 +48,8 @@ def answer(cloud: Cloud, incoming: Incoming, *, lenient: bool = False) -> Respon
         return _response(_handled(cloud, incoming, lenient=lenient))
     except ApiError as error:
         return refusal(_in_dialect(error, incoming.path))
-    except Exception as error:
-        logger.exception("%s %s failed", incoming.verb, incoming.path)
-        return refusal(unforeseen(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+        return refusal(_in_dialect(unforeseen(error, f"{incoming.verb} {incoming.path}"), incoming.path))
 
 
 def _in_dialect(error: ApiError, path: str) -> ApiError:
@@ -68,12 +65,6 @@ def refusal(error: ApiError) -> Response:
     return json_response(error.envelope(), error.code)
 
 
-def unforeseen(error: Exception) -> ApiError:
-    """Make the 501 for a fault of the local cloud itself."""
-    what = f"{type(error).__name__} in the local cloud: {error}"
-    return unimplemented(f"{what}. This is a fault of the local cloud; its log has the traceback.")
-
-
 def json_response(body: Any, status: int = 200) -> Response:
     """Return a JSON answer as Google labels it."""
     return Response(orjson.dumps(body), status, media_type="application/json; charset=UTF-8")
@@ -81,7 +72,7 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
     verb, query, body = _overridden(incoming)
-    (method, path), content = _find(verb, incoming.path)
+    (method, path), content = find(verb, incoming.path)
     note_method(method.id)
     call_query = checked_query(content, method, parse_qsl(query, keep_blank_values=True), lenient=lenient)
     handler = HANDLERS.get(method.id)
@@ -95,7 +86,8 @@ def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _find(verb: str, path: str) -> tuple[tuple[Method, dict[str, str]], Document]:
+def find(verb: str, path: str) -> tuple[tuple[Method, dict[str, str]], Document]:
+    """Return the method that a request means, its path's parameters and its document; raises ApiError 404."""
     address = _address(path)
     if address is None:
         raise not_found(f"The requested URL {path} was not found on this server.")

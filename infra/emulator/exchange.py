@@ -12,6 +12,7 @@ class Exchange:
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     method: str = ""  # discovery id, where the request means one
     message: str = ""  # why it was refused
+    disk_full: bool = False  # a fault that was asked for: nothing can be written while this is answered
 
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)

@@ -8,14 +8,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from infra.emulator import guard
+from infra.emulator import fault_calls, guard, storage_xml
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import Cloud
 from infra.emulator.dispatch import Incoming, answer, is_api, refusal
 from infra.emulator.errors import ApiError
-from infra.emulator.exchange import CURRENT, Exchange
+from infra.emulator.exchange import CURRENT, Exchange, current
+from infra.emulator.methods import meaning
 from infra.emulator.request_log import RequestLog
 
+MEDIA = b"alt=media"
 READS = frozenset({"GET", "HEAD"})
 
 
@@ -55,12 +57,25 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refused = guard.refused(headers, self.token, scope["path"])
-        if refused:
-            await refusal(refused)(scope, receive, send)
-        elif is_api(scope["path"]) and b"alt=media" not in scope["query_string"]:
+        response = refusal(refused) if refused else None
+        if response is None and self.cloud.faults.active:
+            response = await self._faulty(scope)
+        if response:
+            await response(scope, receive, send)
+        elif is_api(scope["path"]) and MEDIA not in scope["query_string"]:
             await (await self._api(scope, receive, headers))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _faulty(self, scope: Scope) -> Response | None:
+        """Let the faults that were asked for strike; health and the ways to clear them are never struck."""
+        exchange, path = current(), scope["path"]
+        if exchange is None or path == "/healthz" or path.startswith("/_local/"):
+            return None
+        meant = meaning(scope["method"], scope["raw_path"].decode("latin-1"), media=MEDIA in scope["query_string"])
+        exchange.method = meant.method
+        refused = await fault_calls.strike(self.cloud.faults, exchange, meant.method)
+        return (storage_xml.refusal if meant.xml else refusal)(refused) if refused else None
 
     async def _api(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Response:
         """Hand a request to its handler: at once where it only reads and nobody writes, else in a thread."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from infra.emulator.disk import check_room
+
 Json = dict[str, Any]
 
 SCHEMA = """
@@ -65,6 +67,8 @@ class Resources:
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Run one statement (for tables other than `resources`) and return its rows."""
+        if sql.startswith(("INSERT", "UPDATE")):
+            check_room()
         with self._lock:
             return self._database.execute(sql, parameters).fetchall()
 

@@ -15,13 +15,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from infra.emulator import apis
+from infra.emulator import admin, apis
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import HANDLERS, START_HOOKS, STOP_HOOKS, Cloud
-from infra.emulator.dispatch import Incoming, answer, is_api, json_response, refusal, unforeseen
+from infra.emulator.dispatch import Incoming, answer, is_api, json_response, refusal
 from infra.emulator.errors import ApiError, not_found
 from infra.emulator.front import Front
 from infra.emulator.request_log import RequestLog
+from infra.emulator.unforeseen import unforeseen
 
 VERSION = "1"
 THREADS = 64  # handlers that wait (predictions, operations) must not hold up the rest
@@ -50,15 +51,22 @@ def application(cloud: Cloud, options: Options) -> Front:
     application.state.began = time.monotonic()
     application.router.redirect_slashes = False  # `anywhereCaches/` is an address of its own
     application.state.log = options.log
-    application.state.front = Front(application, cloud, options.token, options.log)
-    return application.state.front
+    application.state.front = front = Front(application, cloud, options.token, options.log)
+    return front
 
 
 def _routes() -> list[BaseRoute]:
     """Order the routes: storage's own paths, then the APIs, then what may be `/<bucket>/<object>`."""
     anything = [route for route in apis.ROUTES if route.path.startswith("/{")]
     named = [route for route in apis.ROUTES if route not in anything]
-    return [Route("/healthz", health), *named, ApiRoute("/{path:path}", api, methods=VERBS), *anything, _last()]
+    return [
+        Route("/healthz", health),
+        *admin.ROUTES,
+        *named,
+        ApiRoute("/{path:path}", api, methods=VERBS),
+        *anything,
+        _last(),
+    ]
 
 
 class ApiRoute(Route):
@@ -94,9 +102,9 @@ async def _refused(_: Request, error: Exception) -> Response:
     return refusal(ApiError(code, getattr(error, "detail", str(error))))
 
 
-async def _unforeseen(_: Request, error: Exception) -> Response:
+async def _unforeseen(request: Request, error: Exception) -> Response:
     """Answer 501 where a raw route fails: clients repeat 500 for minutes. The server logs the traceback."""
-    return refusal(unforeseen(error))
+    return refusal(unforeseen(error, f"{request.method} {request.url.path}"))
 
 
 async def nowhere(request: Request) -> Response:

@@ -5,7 +5,6 @@ A blob is a plain file with a number for a name, below `objects/`: object names 
 """
 
 import base64
-import errno
 import hashlib
 import os
 import secrets
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 import google_crc32c
 
-from infra.emulator.errors import ApiError, unimplemented
+from infra.emulator.disk import check_room
 
 PIECE = 1 << 20  # bytes read, hashed and written at a time: large enough that thread switches cost nothing
 
@@ -70,6 +69,7 @@ class BlobWriter:
 
     def write(self, data: bytes | bytearray) -> None:
         """Append bytes; they are in the file, and so survive the process, when this returns."""
+        check_room()
         rest = memoryview(data)
         while rest:
             rest = rest[self.file.write(rest) :]
@@ -144,15 +144,6 @@ def sweep(state: Path, is_blob: Callable[[str], bool], is_upload: Callable[[str]
         known = is_upload if path.parent.name == "uploads" else is_blob
         if not known(path.name):
             path.unlink(missing_ok=True)
-
-
-def fault(error: Exception) -> ApiError:
-    """Say what went wrong on the disk or in ourselves; both stay, so never with a status that clients retry."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        msg = f"The disk that holds the local cloud's state is full: {error.strerror}. Free some space, then repeat."
-        return ApiError(403, msg, reason="quotaExceeded")
-    what = f"{type(error).__name__} in the local cloud: {error}"
-    return unimplemented(f"{what}. This is a fault of the local cloud; its log has the traceback.")
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -1,6 +1,5 @@
 """Storage's own paths, which no discovery document describes: uploads, downloads, batches, `/<bucket>/<object>`."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,12 +12,10 @@ from infra.emulator import storage_resumable as resumable
 from infra.emulator.dispatch import json_response, refusal
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.storage_batch import batch
-from infra.emulator.storage_blobs import fault
 from infra.emulator.storage_content import object_content
 from infra.emulator.storage_uploads import GONE, insert_media, insert_related, upload_of
 from infra.emulator.storage_xml import xml
-
-logger = logging.getLogger("infra.emulator")
+from infra.emulator.unforeseen import unforeseen
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -33,9 +30,8 @@ def answered(endpoint: Endpoint) -> Endpoint:
             return refusal(error)
         except GONE:
             return Response(status_code=499)
-        except Exception as error:
-            logger.exception("%s %s failed", request.method, request.url.path)
-            return refusal(fault(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            return refusal(unforeseen(error, f"{request.method} {request.url.path}"))
 
     return answer
 

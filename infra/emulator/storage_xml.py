@@ -1,6 +1,5 @@
 """`/<bucket>/<object>`: the XML API's reads, uploads and deletes, as HTTP readers and signed URLs use it."""
 
-import logging
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
@@ -13,13 +12,11 @@ from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError, unimplemented
 from infra.emulator.objects import require_object
 from infra.emulator.resources import Json
-from infra.emulator.storage_blobs import fault
 from infra.emulator.storage_content import content_headers, object_content
 from infra.emulator.storage_multipart import small_body
 from infra.emulator.storage_objects import delete_object
 from infra.emulator.storage_uploads import GONE, Upload, store, upload_of
-
-logger = logging.getLogger("infra.emulator")
+from infra.emulator.unforeseen import unforeseen
 
 CODES = {
     400: "InvalidArgument",
@@ -42,9 +39,8 @@ async def xml(request: Request) -> Response:
         return refusal(error)
     except GONE:
         return Response(status_code=499)
-    except Exception as error:
-        logger.exception("%s %s failed", request.method, request.url.path)
-        return refusal(fault(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+        return refusal(unforeseen(error, f"{request.method} {request.url.path}"))
 
 
 def refusal(error: ApiError) -> Response:
