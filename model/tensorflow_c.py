@@ -70,12 +70,22 @@ def library() -> ctypes.CDLL:
     if spec is None or spec.origin is None:
         msg = "TensorFlow is not installed"
         raise ImportError(msg)
-    # Never RTLD_GLOBAL: the library's own BoringSSL would take the place of Python's OpenSSL.
-    loaded = ctypes.CDLL(str(Path(spec.origin).with_name("libtensorflow_cc.so.2")))
+    loaded = _open(Path(spec.origin).with_name("libtensorflow_cc.so.2"))
     for name, (result, arguments) in PROTOTYPES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
     return loaded
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    """Open a shared library, and look up none of its 170,000 functions before it is called: a third of the time.
+
+    Never RTLD_GLOBAL: the library's own BoringSSL would take the place of Python's OpenSSL.
+    """
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.restype, dlopen.argtypes = c_void_p, [c_char_p, c_int]
+    handle = dlopen(os.fsencode(path), os.RTLD_LAZY)
+    return ctypes.CDLL(str(path), handle=handle)  # where that failed, ctypes tries by itself and says why
 
 
 class SessionRunner:

@@ -10,13 +10,14 @@ from typing import BinaryIO, cast
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
+from model.lines import Lines
 
 
 @dataclass(frozen=True)
 class Block:
     """Whole lines without their line ends; `end` is where the next block starts, `size` what it took of the file."""
 
-    lines: list[bytes]
+    lines: Lines
     end: int
     size: int
     first_line: int  # counted from the range's first line
@@ -97,9 +98,7 @@ def _blocks(
         damage = raw.damage if raw else None
         if not text and damage is None:
             return
-        lines = (text + rest).split(b"\n")
-        if not lines[-1] and damage is None:
-            lines.pop()
+        lines = Lines(text + rest + (b"\n" if damage else b""))  # damage is told of a line of its own, if an empty one
         fault = damage
         if skipped:
             fault = (

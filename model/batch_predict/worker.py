@@ -13,6 +13,7 @@ from typing import Any
 
 from model.batch_predict.blocks import Block, Position, read_blocks
 from model.batch_predict.inputs import InputFile
+from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
 from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range, Shards
@@ -145,6 +146,7 @@ def work(job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when a run ends
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(job.parent)
+    keep_freed_memory()
     gc.disable()  # rows have no cycles, and looking for some among millions of them takes a third of the time
     worker = Worker(job, connection, instance_decoder(job.signature), prediction_encoder(job.signature))
     try:

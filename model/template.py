@@ -1,0 +1,109 @@
+"""A good line -> what its likes look like: which bytes are always the same, and between which commas values stand.
+
+Machines write files whose lines differ in nothing but their values. A line is known to be such a one by looking at a
+few bytes of it, and its values lie at known places: no parser has to find out once per line what is the same in all.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import msgspec
+
+from model.signature import TensorSpec
+
+NUMBER = re.compile(rb"-?\d[\d.eE+-]*(?=[\s\]}]*$)")
+TEXT = re.compile(rb'(?<=")[^"\\\x00-\x1f]*(?="[ }]*$)')
+MOST_SLOTS = 64  # slots whose bytes are looked at one by one; with more, reading row by row is as fast
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A value of a line, and the bytes before and behind it up to the next commas."""
+
+    prefix: bytes
+    suffix: bytes
+    kind: str  # "float", "integer" or "text"
+
+    @property
+    def bare(self) -> bool:
+        """Whether the bytes around the value need no look: a reader of numbers knows white space."""
+        return self.kind == "float" and not (self.prefix.strip() or self.suffix.strip())
+
+    @property
+    def least(self) -> int:
+        """How many bytes the value has at least."""
+        return self.kind != "text"
+
+
+@dataclass(frozen=True)
+class Template:
+    """The slots of a line in their order, and which of them, first and last, each input takes."""
+
+    slots: Sequence[Slot]
+    places: Mapping[str, range]
+    quotes: int
+
+    @property
+    def float_runs(self) -> list[tuple[int, int]]:
+        """The first and last slots of floating-point numbers that follow on one another."""
+        runs: list[tuple[int, int]] = []
+        for number, slot in enumerate(self.slots):
+            if slot.kind == "float":
+                first = runs.pop()[0] if runs and runs[-1][1] == number - 1 else number
+                runs.append((first, number))
+        return runs
+
+
+def fits(specs: Sequence[TensorSpec]) -> bool:
+    """Tell whether lines of such inputs can have a template: numbers in fixed shapes, and single texts."""
+    return all(_fits(spec) for spec in specs) and sum(_count(s) for s in specs if not is_float(s)) <= MOST_SLOTS
+
+
+def _fits(spec: TensorSpec) -> bool:
+    row = (spec.shape or (None,))[1:]
+    return 0 not in row and None not in row and spec.dtype != "bool" and (spec.dtype != "string" or not row)
+
+
+def _kind(spec: TensorSpec) -> str:
+    return "text" if spec.dtype == "string" else "float" if is_float(spec) else "integer"
+
+
+def is_float(spec: TensorSpec) -> bool:
+    """Tell whether the values are floating-point numbers."""
+    return "float" in spec.dtype
+
+
+def _count(spec: TensorSpec) -> int:
+    """Return how many values a row has."""
+    return prod(size or 0 for size in (spec.shape or ())[1:])
+
+
+def template_of(line: bytes, specs: Sequence[TensorSpec]) -> Template | None:
+    """Return the template of a line that the decoder takes, if it has one."""
+    segments, names = line.split(b","), _names(line, specs)
+    if names is None or len(segments) != sum(map(_count, specs)) or b"\\" in line:
+        return None
+    slots: list[Slot] = []
+    places: dict[str, range] = {}
+    for spec in names.values():
+        first, kind = len(slots), _kind(spec)
+        for segment in segments[first : first + _count(spec)]:
+            found = (TEXT if kind == "text" else NUMBER).search(segment)
+            if found is None:
+                return None
+            slots.append(Slot(segment[: found.start()], segment[found.end() :], kind))
+        places[spec.alias] = range(first, len(slots))
+    return Template(slots, places, line.count(b'"')) if sum(not slot.bare for slot in slots) <= MOST_SLOTS else None
+
+
+def _names(line: bytes, specs: Sequence[TensorSpec]) -> dict[str, TensorSpec] | None:
+    """Return the inputs in the order in which the line has them; one value without a name is the only input's."""
+    braces, by_name = line.count(b"{"), {spec.alias: spec for spec in specs}
+    if braces == 0 and len(specs) == 1:
+        return by_name
+    if braces != 1:
+        return None
+    found = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    return {name: by_name[name] for name in found} if found.keys() == by_name.keys() else None
