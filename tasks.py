@@ -29,10 +29,11 @@ from infra import (
 from infra.demo import demo_facts, demo_table, heading
 from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
 from infra.errors import InfraError
+from infra.platforms import need_aliases
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
 from infra.setting_table import WRAPPERS
-from infra.settings import from_config
-from infra.stacks import read_stack, write_setting
+from infra.settings import NAMESPACE, from_config
+from infra.stacks import Stack, read_stack, write_setting
 from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, whole_number
 from model.errors import UserError
 
@@ -168,12 +169,12 @@ def results(_: Context, json: bool = False, job: str = "", wrapper: str = "", st
 @step("Nothing was changed", **WRAPPER, **STACK, **JSON)
 def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
     """The tutorial's request: its first two instances, to the wrapper's endpoint, by googleapiclient."""
-    from infra.prediction import connect, predict_online
+    from infra.platforms import predict_online
 
     found = deployment.outputs(read_stack(stack))
     endpoint = batch_runs.endpoint(found, stack, known_wrapper(wrapper))
     rows = [jsonlib.loads(line) for line in instances_file("seed", wrapper)[0].read_text().splitlines()[:2]]
-    facts = predict_online(connect(found), endpoint, rows)
+    facts = predict_online(found, endpoint, rows)
     served = f"{facts['modelDisplayName']}, version {facts['modelVersionId']}:"
     answer(json, facts, served, *(f"  {jsonlib.dumps(prediction)}" for prediction in facts["predictions"]))
     return facts
@@ -191,6 +192,7 @@ def promote(_: Context, wrapper: str = "decorator", stack: str = "local", json: 
 
     target = read_stack(stack)
     found = deployment.outputs(target)
+    need_aliases(found, stack, "promote")
     version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
     rmse = rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)
     promotion.check_gate(rmse, from_config(target.config, stack).max_rmse, stack)
@@ -210,6 +212,7 @@ def rollback(_: Context, wrapper: str = "decorator", stack: str = "local", json:
 
     target = read_stack(stack)
     found = deployment.outputs(target)
+    need_aliases(found, stack, "rollback")
     version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
     moved = promotion.rollback(connect(found), version["name"])
     write_setting(target, "models", {**target.setting("models", {}), wrapper: dict(promotion.uploaded(moved))})
@@ -222,14 +225,22 @@ def rollback(_: Context, wrapper: str = "decorator", stack: str = "local", json:
 # The whole path, and the checks ---------------------------------------------------------------------------------------
 
 
-@step("Everything done so far is kept. Run again to go on: invoke demo", **STACK, **ENGINE, **JSON)
-def demo(c: Context, stack: str = "local", engine: str = "", json: bool = False) -> Facts:
+@step(
+    "Everything done so far is kept. Run again to go on: invoke demo",
+    platform="vertex-ai, or ai-platform on the local cloud: written into the stack's setting (default: as it is there)",
+    **STACK,
+    **ENGINE,
+    **JSON,
+)
+def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "", json: bool = False) -> Facts:
     """Run the whole path: local cloud, up, train, export, upload, deploy, predict, results, with both wrappers."""
     began = time.monotonic()
     with redirect_stdout(sys.stderr):  # the steps' own summaries; stdout is for the demo's
         if stack == "local":
             heading(1, "a local Google Cloud on this machine")
             local_tasks.start(c)
+        if platform:
+            set_platform(read_stack(stack), platform)
         heading(2, "the Pulumi program: APIs, bucket, accounts, notebook")
         deployed = up(c, stack=stack, engine=engine)
         heading(3, "the tutorial's Keras model, trained")
@@ -287,6 +298,12 @@ def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> 
         then = "Such lines fail and are listed in the results; the rest is predicted"
         say(f"{file}: {found.first_malformed[0]} ({found.malformed} of {found.instances} lines). {then}")
     return file, targets
+
+
+def set_platform(stack: Stack, platform: str) -> None:
+    """Write the stack's prediction service into its settings, if the stack can have it."""
+    from_config({**stack.config, f"{NAMESPACE}:platform": platform}, stack.name)
+    write_setting(stack, "platform", platform)
 
 
 def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:

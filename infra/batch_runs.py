@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.operations import Progress
-from infra.prediction import BatchJob, Json, connect, create_batch_job, get_batch_job, wait_batch_job
+from infra.platforms import create_job, get_job, is_classic, need_aliases, wait_job
+from infra.prediction import BatchJob, Json, connect
 from infra.promotion import version_with
 from infra.stacks import StackError
 from infra.storage import download_prefix, upload_file
@@ -45,8 +46,9 @@ def submit(  # where, what and whose, each by itself
         StackError: the stack has no version of that wrapper, or none with the alias.
     """
     current = model_version(outputs, stack, wrapper)
-    connection = connect(outputs)
-    version = version_with(connection, current["name"], alias) if alias else current["versionName"]
+    if alias:
+        need_aliases(outputs, stack, "--alias")
+    version = version_with(connect(outputs), current["name"], alias) if alias else current["versionName"]
     digest = _sha256(instances)
     run_id = f"{wrapper}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     bucket = outputs["bucket"]
@@ -61,7 +63,7 @@ def submit(  # where, what and whose, each by itself
         service_account=outputs.get("predictionAccount", ""),
         labels={"wrapper": wrapper},
     )
-    name = create_batch_job(connection, job)["name"]
+    name = create_job(outputs, job)
     truth = str(targets.resolve()) if targets else ""
     return BatchRun(run_id, stack, wrapper, name, version, str(instances.resolve()), digest, truth, job.output)
 
@@ -87,7 +89,7 @@ def follow(outputs: Mapping[str, Any], run: BatchRun, progress: Progress | None 
     Raises:
         StackError: it ended in another way than well; the line carries the service's reason.
     """
-    job = wait_batch_job(connect(outputs), run.job, progress)
+    job = wait_job(outputs, run.job, progress)
     if job["state"] not in SUCCEEDED:
         raise _ended(run, job)
     return job
@@ -105,7 +107,7 @@ def download(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> str:
     Raises:
         StackError: the job has not ended well: it has no results.
     """
-    job = get_batch_job(connect(outputs), run.job)
+    job = get_job(outputs, run.job)
     if job["state"] in ENDED_BADLY:
         raise _ended(run, job)
     if job["state"] not in SUCCEEDED:
@@ -137,7 +139,7 @@ def endpoint(outputs: Mapping[str, Any], stack: str, wrapper: str) -> str:
         StackError: there is none, or nothing is deployed to it.
     """
     found = (outputs.get("endpoints") or {}).get(wrapper) or {}
-    if not found.get("deployedModelId"):
+    if not found.get("name" if is_classic(outputs) else "deployedModelId"):
         msg = f"Stack {stack!r} serves no {wrapper} model. Run: invoke deploy --wrapper {wrapper} --stack {stack}"
         raise StackError(msg)
     name: str = found["name"]

@@ -13,7 +13,7 @@ from infra.engines import Engine, choose_engine, command_of, environment_of, mad
 from infra.local_cloud import require
 from infra.policies import PACK, Planned, enforce, plan_of
 from infra.reporting import answer, say
-from infra.settings import vertex_endpoint
+from infra.settings import check_platform, vertex_endpoint
 from infra.stacks import ROOT, Stack, StackError, read_stack
 
 Verb = Literal["up", "preview", "refresh", "destroy"]
@@ -35,6 +35,7 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
         StackError: the stack or the engine cannot be used.
     """
     stack = read_stack(name)
+    check_platform(stack.setting("platform", ""), stack.config, name)
     engine = choose_engine(stack, asked)
     require(stack)
     arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
@@ -66,6 +67,7 @@ def outputs(stack: Stack, engine: Engine | None = None) -> dict[str, Any]:
     Raises:
         StackError: the stack is not deployed, or its local cloud does not answer.
     """
+    check_platform(stack.setting("platform", ""), stack.config, stack.name)
     require(stack)
     engine = engine or choose_engine(stack, made_by(stack) or "")
     verb = ["output"] if engine == "embedded" else ["stack", "output"]

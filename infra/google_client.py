@@ -20,8 +20,9 @@ CALL_LIMIT = 120  # seconds; Vertex AI itself gives up on a prediction after 60
 GET_RETRIES = 4  # googleapiclient waits 1, 2, 4, 8 s (with jitter) between them; only for 429, 5xx and lost connections
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "Run: gcloud auth application-default login"
-TITLES = {"aiplatform": "Vertex AI", "storage": "Cloud Storage"}
-ROLES = {"aiplatform": "aiplatform.user", "storage": "storage.admin"}  # that Google has for whoever was refused
+TITLES = {"aiplatform": "Vertex AI", "ml": "AI Platform", "storage": "Cloud Storage"}
+# The roles that Google has for whoever was refused
+ROLES = {"aiplatform": "aiplatform.user", "ml": "ml.developer", "storage": "storage.admin"}
 # What Vertex AI says where the SavedModel that a model names is gone, or is none
 BAD_ARTIFACT = ("Model directory gs://", "model server never became ready")
 # google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer

@@ -36,6 +36,11 @@ class Names:
         """Return a model's id, which is also its display name (63 characters)."""
         return f"housing-{wrapper}-{self._short(40)}"
 
+    def classic_model(self, wrapper: str) -> str:
+        """Return a model's name on AI Platform: the tutorial's own in the stack `local`, so that its code runs."""
+        base = f"housing_price{1 if wrapper == 'functional' else 2}"
+        return base if self.stack == "local" else f"{base}_{self._short(40).replace('-', '_')}"
+
     def endpoint(self, wrapper: str) -> str:
         """Return an endpoint's id: up to 9 digits, the first not 0 (`endpointId` of Vertex AI's endpoints.create)."""
         digest = hashlib.sha256(f"{self.project}/{self.stack}/{wrapper}".encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_gcp as gcp
 
+from infra.classic_version import ClassicVersion
 from infra.model_deployment import Deployment
 from infra.model_version import DEFAULT, Model, ModelVersion
 from infra.names import Names
@@ -17,8 +18,8 @@ from infra.settings import Settings
 class Served:
     """A wrapper's model in the registry, and its version."""
 
-    model: Model
-    version: ModelVersion
+    model: pulumi.Resource
+    version: ModelVersion | ClassicVersion
     outputs: dict[str, Any]
 
 

@@ -11,6 +11,7 @@ from infra.values import Reader, boolean, choices, labels, matching, number, one
 
 NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
 WRAPPERS = ("functional", "decorator")
+VERTEX, CLASSIC = PLATFORMS = ("vertex-ai", "ai-platform")
 OWN_LABELS = ("app", "stack")  # set by the program on everything that takes labels
 EXAMPLE = {"project": "my-project", "region": "us-central1"}
 
@@ -72,6 +73,12 @@ GOOGLE = (
     Setting("gcp:zone", "Where the notebook is: a zone of the region.", ZONE, "{region}-b"),
 )
 OWN = (
+    _own(
+        "platform",
+        "The prediction service: vertex-ai, or on the local cloud its predecessor ai-platform.",
+        matching("|".join(PLATFORMS), " or ".join(PLATFORMS)),
+        VERTEX,
+    ),
     _own("stateBackend", "Where the Pulumi CLI keeps the state; empty: where you are logged in.", BACKEND, "", STATE),
     _own("bucket", "The bucket's name, unique in all of Google Cloud.", BUCKET, "{project}-batch-prediction"),
     _own("predictionsTtlDays", "Days until predictions are deleted from the bucket.", whole(1, 3650), 30),

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.errors import InfraError
-from infra.setting_table import NAMESPACE, OWN, OWN_LABELS, SETTINGS
+from infra.setting_table import CLASSIC, NAMESPACE, OWN, OWN_LABELS, SETTINGS, VERTEX
 from infra.values import UploadedModel
 
 __all__ = ["NAMESPACE", "OWN_LABELS"]  # the table's: who reads settings needs this module alone
@@ -45,6 +46,7 @@ class Settings:
     project: str
     region: str
     zone: str
+    platform: str
     state_backend: str  # "": the user's own
     bucket: str
     predictions_ttl_days: int
@@ -84,6 +86,7 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         project=project,
         region=region,
         zone=zone,
+        platform=check_platform(setting("platform"), config, stack),
         state_backend=setting("stateBackend"),
         bucket=setting("bucket"),
         predictions_ttl_days=setting("predictionsTtlDays"),
@@ -139,6 +142,20 @@ def vertex_endpoint(config: Mapping[str, Any], region: str) -> str:
     """Return what aiplatform's paths are appended to: the stack's address of the API, or Google's of the region."""
     custom = str(config.get("gcp:vertexAiCustomEndpoint") or "")
     return re.sub(r"v1(beta1)?/?$", "", custom) or f"https://{region}-aiplatform.googleapis.com/"
+
+
+def check_platform(name: str, config: Mapping[str, Any], stack: str) -> str:
+    """Return the name of the prediction service.
+
+    Raises:
+        SettingError: it is AI Platform, and on Google Cloud, which has it no more.
+    """
+    host = urlsplit(str(config.get("gcp:vertexAiCustomEndpoint") or "")).hostname
+    if name == CLASSIC and host not in {"127.0.0.1", "localhost", "::1"}:
+        gone = "Google switched AI Platform off on 2025-01-31, only a local cloud has it; invoke migrate turns its jobs"
+        remedy = f"pulumi config set {NAMESPACE}:platform {VERTEX}{_flag(stack)}"
+        raise SettingError(f"{_file(stack)}{NAMESPACE}:platform is {name!r}: {gone}. Use Vertex AI, run: {remedy}")
+    return name
 
 
 def _storage_endpoint(config: Mapping[str, Any]) -> str:

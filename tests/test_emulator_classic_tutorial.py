@@ -6,14 +6,14 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import google.auth
 import pytest
-from google.oauth2.credentials import Credentials
 from googleapiclient import discovery
 
+from infra.local_run import redirect
 from model.dataset import SEED_ROWS, write_test_rows
 from tests.classic import PROJECT, client, finished, job_body, make_model, make_version
 from tests.cloud import LocalCloud
@@ -66,14 +66,12 @@ def upload(cloud: LocalCloud, folder: Path, prefix: str) -> str:
 
 
 def run(snippet: str, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return what a snippet prints where credentials are a token and the client's address is the local cloud."""
-    oauth2client = types.ModuleType("oauth2client.client")
-    token = Credentials("local")  # type: ignore[no-untyped-call]
-    oauth2client.GoogleCredentials = types.SimpleNamespace(get_application_default=lambda: token)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "oauth2client", types.ModuleType("oauth2client"))
-    monkeypatch.setitem(sys.modules, "oauth2client.client", oauth2client)
-    local = partial(discovery.build, client_options={"api_endpoint": f"{cloud.url}/ml/"})
-    monkeypatch.setattr(discovery, "build", local)
+    """Return what a snippet prints where it is run as `python -m infra.local_run` runs it."""
+    for name in ("oauth2client", "oauth2client.client"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(discovery, "build", discovery.build)
+    monkeypatch.setattr(google.auth, "default", google.auth.default)
+    redirect(cloud.url, "local-project", "local")
     names: dict[str, Any] = {"PROJECT": "local-project"}
     with redirect_stdout(io.StringIO()) as printed:
         exec(snippet, names)

@@ -52,6 +52,11 @@ class Recorder(Mocks):
                 "name": "projects/p/locations/r/models/m@1",
                 "version": "1",
             },
+            "pulumi-python:dynamic/prediction:ClassicModel": {"name": "projects/p/models/m"},
+            "pulumi-python:dynamic/prediction:ClassicVersion": {
+                "name": "projects/p/models/m/versions/v1",
+                "version": "v1",
+            },
             "pulumi-python:dynamic/prediction:Deployment": {"deployed_model_id": "77"},
         }
         return f"{args.name}-id", {**args.inputs, **made.get(args.typ, {})}
@@ -226,3 +231,17 @@ def test_a_wrong_setting_ends_the_program_before_any_resource() -> None:
     """Pulumi prints the line of a RunError and no traceback."""
     with pytest.raises(pulumi.RunError, match="wanted: true or false"):
         run_program({**GOOGLE, f"{NAMESPACE}:notebook": "perhaps"})
+
+
+def test_a_stack_on_ai_platform_has_its_models_and_no_endpoints() -> None:
+    """There a version answers by itself: the program declares models and versions, and names the versions."""
+    extra = {"platform": "ai-platform", "models": MODELS, "endpoints": '["decorator"]'}
+    config = {**local_stack_config("http://127.0.0.1:8790"), **{f"{NAMESPACE}:{key}": extra[key] for key in extra}}
+    recorder, outputs = run_program(config, "local")
+    assert outputs["platform"] == "ai-platform"
+    assert [model["model_id"] for model in recorder.of("ClassicModel")] == ["housing_price1", "housing_price2"]
+    assert outputs["models"]["decorator"]["version"] == "v1"
+    assert outputs["endpoints"] == {"decorator": {"name": "projects/p/models/m/versions/v1"}}
+    vertex = ("AiEndpoint", "Deployment", "Model", "ModelVersion")
+    assert [kind for kind in vertex if recorder.of(kind)] == []
+    assert "ml-api" in recorder.resources
