@@ -201,6 +201,18 @@ def test_bytes_go_with_the_last_object_that_has_them(cloud: Cloud, tmp_path: Pat
     assert [path.name for path in (cloud.state / "objects").glob("*/*")] == [found.blob]
 
 
+def test_what_a_power_cut_tore_is_gone(cloud: Cloud, tmp_path: Path) -> None:
+    """An object whose bytes never reached the disk is not there after the next start; the others are."""
+    for name in ("whole", "short", "lost"):
+        (tmp_path / name).write_bytes(b"12345")
+        add_file(cloud, "jobs-bucket", name, tmp_path / name)
+    paths = {found.name: found.path for found in stored_objects(cloud, "jobs-bucket")}
+    paths["short"].write_bytes(b"123")
+    paths["lost"].unlink()
+    prepare(cloud)
+    assert [found.name for found in stored_objects(cloud, "jobs-bucket")] == ["whole"]
+
+
 @pytest.mark.long
 def test_large_files_stream(tmp_path: Path) -> None:
     """A file of 300 MB goes up and comes down while the emulator's memory grows by less than 100 MB."""

@@ -92,6 +92,12 @@ def names_blob(cloud: Cloud, key: str) -> bool:
     return bool(cloud.resources.execute("SELECT 1 FROM storage_objects WHERE blob = ? LIMIT 1", (key,)))
 
 
+def torn(cloud: Cloud) -> list[StoredObject]:
+    """Return the generations whose bytes are not all there: only a power cut leaves such."""
+    rows = cloud.resources.execute(f"SELECT {COLUMNS} FROM storage_objects")  # noqa: S608 - constants
+    return [found for found in (_stored(cloud, row) for row in rows) if _length(found.path) != found.size]
+
+
 def last_generation(cloud: Cloud, bucket: str, name: str) -> int:
     """Return the youngest generation of a name, 0 where there is none."""
     sql = "SELECT MAX(generation) FROM storage_objects WHERE bucket = ? AND name = ?"
@@ -138,3 +144,10 @@ def _stored(cloud: Cloud, row: tuple[Any, ...]) -> StoredObject:
     bucket, name, generation, live, size, blob, body = row
     path = blob_path(cloud.state, blob)
     return StoredObject(bucket, name.decode(), generation, bool(live), size, blob, path, orjson.loads(body))
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

@@ -4,7 +4,7 @@ from infra.emulator.calls import Call, handles
 from infra.emulator.errors import invalid
 from infra.emulator.objects import Placing, check_name, commit, discarding, place, require_bucket, require_object
 from infra.emulator.resources import Json
-from infra.emulator.storage_blobs import Blob, Sums, open_writer, pieces, publish
+from infra.emulator.storage_blobs import Blob, Checksums, Sums, open_writer, pieces, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Conditions, conditions_of, integer
 from infra.emulator.storage_content import open_object
@@ -42,7 +42,7 @@ def compose(call: Call) -> Json:
     if not 0 < len(sources) <= MOST_SOURCES:
         msg = f"The number of source components provided ({len(sources)}) is not between 1 and {MOST_SOURCES}"
         raise invalid(msg, reason="invalid")
-    writer = open_writer(call.cloud.state)
+    writer = open_writer(call.cloud.state, checksums=Checksums(md5=None))
     try:
         count = 0
         for source in sources:

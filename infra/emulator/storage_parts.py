@@ -12,7 +12,7 @@ from infra.emulator import storage_sessions as sessions
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import invalid, not_found
 from infra.emulator.objects import Placing, discarding, place
-from infra.emulator.storage_blobs import BlobWriter, new_key, open_writer, pieces, publish, upload_path
+from infra.emulator.storage_blobs import BlobWriter, Checksums, new_key, open_writer, pieces, publish, upload_path
 from infra.emulator.storage_conditions import conditions_of
 from infra.emulator.storage_resource import object_etag
 from infra.emulator.storage_sessions import DONE, Session
@@ -51,7 +51,7 @@ def complete(upload: Upload, session_id: str, body: bytes) -> str:
     session = _load(cloud, session_id)
     files = _files(cloud, session_id, body)
     with discarding(cloud) as freed:
-        writer = open_writer(cloud.state)
+        writer = open_writer(cloud.state, checksums=Checksums(md5=None))
         try:
             for name in files:
                 with upload_path(cloud.state, name).open("rb") as file:

@@ -3,18 +3,21 @@
 Both outlive the process, so a client goes on after a restart as after a broken connection.
 """
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
 
+from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError, not_found
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import BlobWriter, Checksums, checksums_of, new_key, open_writer, sweep, upload_path
 from infra.emulator.storage_catalog import SCHEMA as OBJECTS
-from infra.emulator.storage_catalog import names_blob
+
+logger = logging.getLogger("infra.emulator")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS storage_sessions (id TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL);
@@ -111,6 +114,9 @@ def recover(cloud: Cloud) -> None:
         if datetime.fromisoformat(orjson.loads(body)["created"]) < oldest:
             cloud.resources.execute("DELETE FROM storage_sessions WHERE id = ?", (session,))
             cloud.resources.execute("DELETE FROM storage_parts WHERE session = ?", (session,))
+    for found in catalog.torn(cloud):
+        logger.warning("gs://%s/%s#%d lost bytes in a power cut: removed", found.bucket, found.name, found.generation)
+        catalog.remove(cloud, found)
     kept = {row[0] for row in cloud.resources.execute("SELECT id FROM storage_sessions WHERE state = ?", (OPEN,))}
     kept |= {row[0] for row in cloud.resources.execute("SELECT file FROM storage_parts")}
-    sweep(cloud.state, lambda key: names_blob(cloud, key), kept.__contains__)
+    sweep(cloud.state, lambda key: catalog.names_blob(cloud, key), kept.__contains__)
