@@ -1,12 +1,16 @@
 """Google's own storage client, and plain HTTP, pointed at a local cloud."""
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
+from infra.emulator import clock, storage_upkeep
+from infra.emulator.calls import Cloud
+from infra.emulator.resources import Resources
 from tests.cloud import LocalCloud
 
 _numbers = itertools.count(1)
@@ -35,3 +39,11 @@ def call(cloud: LocalCloud, method: str, path: str, **arguments: Any) -> request
 def reason(response: requests.Response) -> str:
     """Return the reason that a refusal names."""
     return str(response.json()["error"]["errors"][0]["reason"])
+
+
+def advance(cloud: LocalCloud, **by: float) -> None:
+    """Move a local cloud's clock on, and do what became due."""
+    assert storage_upkeep.run in clock.MOVE_HOOKS
+    resources = Resources(cloud.state / "cloud.sqlite")
+    clock.advance(Cloud(resources, cloud.state, cloud.url), timedelta(**by))
+    resources.close()

@@ -139,7 +139,8 @@ def cloud(tmp_path: Path) -> Cloud:
     cloud = Cloud(Resources(tmp_path / "cloud.sqlite"), tmp_path, "http://127.0.0.1:1")
     prepare(cloud)
     query = {"project": ["p"]}
-    insert_bucket(Call(cloud, "storage.buckets.insert", "storage", "v1", {}, query, {"name": "jobs-bucket"}))
+    body = {"name": "jobs-bucket", "softDeletePolicy": {"retentionDurationSeconds": "0"}}
+    insert_bucket(Call(cloud, "storage.buckets.insert", "storage", "v1", {}, query, body))
     return cloud
 
 
@@ -197,7 +198,7 @@ def test_bytes_go_with_the_last_object_that_has_them(cloud: Cloud, tmp_path: Pat
         (tmp_path / "result").unlink(missing_ok=True)
         (tmp_path / "result").write_bytes(content)
         add_file(cloud, "jobs-bucket", "a", tmp_path / "result")
-    (found,) = catalog.scan(cloud, "jobs-bucket", (b"", 0), None, versions=True)
+    (found,) = catalog.scan(cloud, "jobs-bucket", (b"", 0), None, tuple(catalog.State))
     assert [path.name for path in (cloud.state / "objects").glob("*/*")] == [found.blob]
 
 

@@ -106,7 +106,7 @@ def test_an_update_sends_back_what_it_was_answered(bucket: storage.Bucket) -> No
 
 
 def test_overwriting_makes_a_new_generation(bucket: storage.Bucket) -> None:
-    """Without versioning the old generation is gone, and so are its bytes."""
+    """Without versioning the old generation is gone: only as a soft-deleted one can it still be had."""
     first, second = put(bucket, "a", "1"), put(bucket, "a", "22")
     assert second.generation > first.generation
     assert bucket.get_blob("a", generation=first.generation) is None

@@ -36,7 +36,9 @@ from infra.emulator import (
     storage_copies,
     storage_listing,
     storage_objects,
+    storage_restores,
     storage_sessions,
+    storage_upkeep,
     vertex_locations,
 )
 from infra.emulator.storage_media import ROUTES
@@ -75,6 +77,8 @@ __all__ = [
     "storage_copies",
     "storage_listing",
     "storage_objects",
+    "storage_restores",
     "storage_sessions",
+    "storage_upkeep",
     "vertex_locations",
 ]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
-from infra.emulator.errors import ApiError, already_exists, invalid, unimplemented
+from infra.emulator.errors import ApiError, already_exists, invalid, not_found, unimplemented
 from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_bucket_rules import (
@@ -18,9 +18,10 @@ from infra.emulator.storage_bucket_rules import (
     check_unmoved,
     completed,
 )
-from infra.emulator.storage_conditions import condition_not_met, integer
+from infra.emulator.storage_conditions import condition_not_met, flag, integer
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
 from infra.emulator.storage_resource import base_of, bucket_resource, merged
+from infra.emulator.storage_soft_delete import DELETED_BUCKETS, bury_bucket, grave_of
 
 TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
 OWNED = "Your previous request to create the named bucket succeeded and you already own it."
@@ -50,8 +51,8 @@ def insert(call: Call) -> Json:
 
 @handles("storage.buckets.get")
 def get(call: Call) -> Json | Response:
-    """Return a bucket; 304 where the caller has this metageneration already."""
-    body = require_bucket(call.cloud, call.path["bucket"])
+    """Return a bucket, or a soft-deleted one by its generation; 304 where the caller has this metageneration."""
+    body = _soft_deleted(call) if flag(call.query, "softDeleted") else require_bucket(call.cloud, call.path["bucket"])
     _check_match(call, body)
     if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
         return Response(status_code=304)
@@ -65,15 +66,16 @@ def list_buckets(call: Call) -> Json:
     if not project:
         msg = "Required parameter: project"
         raise invalid(msg, reason="required")
-    rows = sorted(call.resources.list(BUCKETS, call.parameter("prefix")))
+    kind = DELETED_BUCKETS if flag(call.query, "softDeleted") else BUCKETS
+    rows = sorted(call.resources.list(kind, call.parameter("prefix")))
     start = decode_token(call.parameter("pageToken"))[0].decode()
-    found = [body for name, body in rows if name >= start and project in {body["project"], PROJECT_NUMBER}]
+    found = [row for row in rows if row[0] >= start and project in {row[1]["project"], PROJECT_NUMBER}]
     limit = page_size(call.query)
     answer: Json = {"kind": "storage#buckets"}
     if found:
-        answer["items"] = [_resource(call, body) for body in found[:limit]]
+        answer["items"] = [_resource(call, body) for _, body in found[:limit]]
     if len(found) > limit:
-        answer["nextPageToken"] = encode_token(found[limit]["name"].encode(), 0)
+        answer["nextPageToken"] = encode_token(found[limit][0].encode(), 0)
     return answer
 
 
@@ -97,13 +99,14 @@ def update(call: Call) -> Json:
 
 @handles("storage.buckets.delete")
 def delete(call: Call) -> None:
-    """Delete a bucket without live objects; what noncurrent generations it kept go with it."""
+    """Delete a bucket without live objects; it is kept for as long as its soft delete policy says."""
     name = call.path["bucket"]
     with discarding(call.cloud) as freed, call.resources.transaction():
-        _check_versions(call, require_bucket(call.cloud, name))
+        bucket = require_bucket(call.cloud, name)
+        _check_versions(call, bucket)
         if not catalog.is_empty(call.cloud, name):
             raise already_exists(NOT_EMPTY, reason="conflict")
-        freed.extend(catalog.empty(call.cloud, name))
+        freed.extend(bury_bucket(call.cloud, bucket))
         call.resources.delete(BUCKETS, name)
         call.resources.delete("storage.policies", name)
 
@@ -200,6 +203,18 @@ def _check_access_lists(settings: Json, call: Call) -> None:
     if sent:
         msg = f"The local cloud has no access control lists: {', '.join(sent)}. Use uniform bucket-level access."
         raise unimplemented(msg)
+
+
+def _soft_deleted(call: Call) -> Json:
+    generation = integer(call.query, "generation")
+    if generation is None:
+        msg = "Required parameter: generation. A soft-deleted bucket is read by its generation."
+        raise invalid(msg, reason="required")
+    body = call.resources.get(DELETED_BUCKETS, grave_of(call.path["bucket"], generation))
+    if body is None:
+        msg = "The specified bucket does not exist."
+        raise not_found(msg, reason="notFound")
+    return body
 
 
 def _name_taken(cloud: Cloud, name: str, project: str) -> ApiError:

@@ -15,11 +15,12 @@ from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import invalid, not_found
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
-from infra.emulator.storage_catalog import StoredObject
+from infra.emulator.storage_catalog import State, StoredObject
 from infra.emulator.storage_conditions import Conditions
 from infra.emulator.storage_holds import check_unprotected
 from infra.emulator.storage_resource import WRITABLE, merged, object_resource
 from infra.emulator.storage_sessions import recover
+from infra.emulator.storage_soft_delete import bury
 
 BUCKETS = "storage.buckets"  # the kind of their rows among the resources
 ANY = Conditions()
@@ -64,17 +65,19 @@ def bucket_exists(cloud: Cloud, bucket: str) -> bool:
 def stored_objects(cloud: Cloud, bucket: str, prefix: str = "") -> list[StoredObject]:
     """Return the live objects of a bucket whose names start with `prefix`, by name."""
     start = prefix.encode()
-    return list(catalog.scan(cloud, bucket, (start, 0), catalog.successor(start), versions=False))
+    return list(catalog.scan(cloud, bucket, (start, 0), catalog.successor(start)))
 
 
-def require_object(cloud: Cloud, bucket: str, name: str, generation: int | None = None) -> StoredObject:
-    """Return an object's live generation, or the one that is named.
+def require_object(
+    cloud: Cloud, bucket: str, name: str, generation: int | None = None, *, soft_deleted: bool = False
+) -> StoredObject:
+    """Return an object's live generation, or the one that is named (among the soft-deleted ones, where asked).
 
     Raises:
         ApiError: 404, there is no such bucket or object.
     """
     require_bucket(cloud, bucket)
-    found = catalog.find(cloud, bucket, name, generation)
+    found = catalog.find(cloud, bucket, name, generation, soft_deleted=soft_deleted)
     if found is None:
         msg = f"No such object: {bucket}/{name}"
         raise not_found(msg, reason="notFound")
@@ -154,12 +157,11 @@ def discarding(cloud: Cloud) -> Iterator[list[str]]:
 
 
 def retire(cloud: Cloud, bucket: Json, current: StoredObject) -> list[str]:
-    """Make a live generation noncurrent where the bucket keeps versions, else forget it; return the blobs freed."""
+    """Make a live generation noncurrent where the bucket keeps versions, else bury it; return the blobs freed."""
     if bucket.get("versioning", {}).get("enabled"):
-        catalog.update(cloud, current, {**current.body, "timeDeleted": cloud.now()}, live=False)
+        catalog.update(cloud, current, {**current.body, "timeDeleted": cloud.now()}, State.NONCURRENT)
         return []
-    catalog.remove(cloud, current)
-    return [current.blob]
+    return bury(cloud, bucket, current)
 
 
 def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:

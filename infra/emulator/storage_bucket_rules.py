@@ -4,6 +4,7 @@ import re
 
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.resources import Json
+from infra.emulator.storage_lifecycle import check_lifecycle
 
 SOFT_DELETE_SECONDS = "604800"  # seven days, the service's default
 LABEL = r"[^\W_A-Z][\w-]{0,62}"
@@ -85,6 +86,7 @@ def completed(body: Json, now: str) -> Json:
 
 def check_settings(body: Json) -> None:
     """Raise 400 where a setting has a value that the service refuses."""
+    check_lifecycle(body.get("lifecycle", {}).get("rule") or [])
     if body["storageClass"] not in STORAGE_CLASSES:
         msg = f"Invalid storage class {body['storageClass']!r}"
         raise invalid(msg, reason="invalid")

@@ -1,7 +1,8 @@
 """Which objects there are: rows of SQLite that name blobs. One row for each generation, one of a name's rows live."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,21 @@ CREATE TABLE IF NOT EXISTS storage_objects (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS storage_live_objects ON storage_objects (bucket, name) WHERE live = 1;
 CREATE INDEX IF NOT EXISTS storage_blobs ON storage_objects (blob);
+CREATE INDEX IF NOT EXISTS storage_soft_deleted ON storage_objects (live) WHERE live < 0;
 """
 COLUMNS = "bucket, name, generation, live, size, blob, body"
 PAGE = 500  # rows read at a time while listing
+
+
+class State(IntEnum):
+    """How a generation stands: the column `live`."""
+
+    SOFT_DELETED = -1
+    NONCURRENT = 0
+    LIVE = 1
+
+
+EVERY_VERSION = (State.NONCURRENT, State.LIVE)  # what a client sees that asks for versions
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class StoredObject:
     bucket: str
     name: str
     generation: int
-    live: bool
+    state: State
     size: int
     blob: str
     path: Path
@@ -48,10 +61,17 @@ class StoredObject:
         """How often the metadata was written."""
         return int(self.body["metageneration"])
 
+    @property
+    def live(self) -> bool:
+        """Whether its name alone means this generation."""
+        return self.state == State.LIVE
 
-def find(cloud: Cloud, bucket: str, name: str, generation: int | None = None) -> StoredObject | None:
-    """Return an object's live generation, or the one that is named."""
-    clause = "live = 1" if generation is None else "generation = ?"
+
+def find(
+    cloud: Cloud, bucket: str, name: str, generation: int | None = None, *, soft_deleted: bool = False
+) -> StoredObject | None:
+    """Return an object's live generation, or the one that is named; a soft-deleted one only where that is asked for."""
+    clause = "live = 1" if generation is None else f"generation = ? AND live {'<' if soft_deleted else '>='} 0"
     sql = f"SELECT {COLUMNS} FROM storage_objects WHERE bucket = ? AND name = ? AND {clause}"  # noqa: S608 - constants
     named = () if generation is None else (generation,)
     rows = cloud.resources.execute(sql, (bucket, name.encode(), *named))
@@ -61,17 +81,18 @@ def find(cloud: Cloud, bucket: str, name: str, generation: int | None = None) ->
 def insert(cloud: Cloud, bucket: str, name: str, blob: Blob, body: Json) -> StoredObject:
     """Store a new live generation; the one before must have been retired."""
     generation = int(body["generation"])
-    row = (bucket, name.encode(), generation, 1, blob.size, blob.key, orjson.dumps(body))
+    row = (bucket, name.encode(), generation, int(State.LIVE), blob.size, blob.key, orjson.dumps(body))
     cloud.resources.execute(f"INSERT INTO storage_objects ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
-    return StoredObject(bucket, name, generation, True, blob.size, blob.key, blob.path, body)
+    return StoredObject(bucket, name, generation, State.LIVE, blob.size, blob.key, blob.path, body)
 
 
-def update(cloud: Cloud, found: StoredObject, body: Json, *, live: bool) -> StoredObject:
-    """Write a generation's metadata and whether it is live."""
+def update(cloud: Cloud, found: StoredObject, body: Json, state: State | None = None) -> StoredObject:
+    """Write a generation's metadata and, where one is given, its new state."""
+    changed = replace(found, body=body, state=found.state if state is None else state)
     sql = "UPDATE storage_objects SET body = ?, live = ? WHERE bucket = ? AND name = ? AND generation = ?"
     key = (found.bucket, found.name.encode(), found.generation)
-    cloud.resources.execute(sql, (orjson.dumps(body), int(live), *key))
-    return StoredObject(found.bucket, found.name, found.generation, live, found.size, found.blob, found.path, body)
+    cloud.resources.execute(sql, (orjson.dumps(body), int(changed.state), *key))
+    return changed
 
 
 def remove(cloud: Cloud, found: StoredObject) -> None:
@@ -98,6 +119,13 @@ def torn(cloud: Cloud) -> list[StoredObject]:
     return [found for found in (_stored(cloud, row) for row in rows) if _length(found.path) != found.size]
 
 
+def soft_deleted_until(cloud: Cloud, moment: str) -> list[StoredObject]:
+    """Return the soft-deleted generations whose time is over at a moment."""
+    time = "json_extract(CAST(body AS TEXT), '$.hardDeleteTime')"
+    sql = f"SELECT {COLUMNS} FROM storage_objects WHERE live < 0 AND {time} <= ?"  # noqa: S608 - constants
+    return [_stored(cloud, row) for row in cloud.resources.execute(sql, (moment,))]
+
+
 def last_generation(cloud: Cloud, bucket: str, name: str) -> int:
     """Return the youngest generation of a name, 0 where there is none."""
     sql = "SELECT MAX(generation) FROM storage_objects WHERE bucket = ? AND name = ?"
@@ -116,15 +144,20 @@ def empty(cloud: Cloud, bucket: str) -> list[str]:
     return [key for (key,) in rows]
 
 
+def rename_bucket(cloud: Cloud, bucket: str, name: str) -> None:
+    """Keep a bucket's rows under another name."""
+    cloud.resources.execute("UPDATE storage_objects SET bucket = ? WHERE bucket = ?", (name, bucket))
+
+
 def scan(
-    cloud: Cloud, bucket: str, start: tuple[bytes, int], end: bytes | None, *, versions: bool
+    cloud: Cloud, bucket: str, start: tuple[bytes, int], end: bytes | None, states: tuple[State, ...] = (State.LIVE,)
 ) -> Iterator[StoredObject]:
     """Yield objects by name and generation from `start` on, up to the name `end`, reading a page at a time."""
-    live = "" if versions else "AND live = 1"
+    among = ", ".join(str(int(state)) for state in states)
     before = "" if end is None else "AND name < ?"
     sql = (
         f"SELECT {COLUMNS} FROM storage_objects WHERE bucket = ? AND (name, generation) >= (?, ?) AND name >= ?"  # noqa: S608
-        f" {live} {before} ORDER BY name, generation LIMIT {PAGE}"
+        f" AND live IN ({among}) {before} ORDER BY name, generation LIMIT {PAGE}"
     )
     limit = () if end is None else (end,)
     while True:
@@ -143,7 +176,7 @@ def successor(prefix: bytes) -> bytes | None:
 def _stored(cloud: Cloud, row: tuple[Any, ...]) -> StoredObject:
     bucket, name, generation, live, size, blob, body = row
     path = blob_path(cloud.state, blob)
-    return StoredObject(bucket, name.decode(), generation, bool(live), size, blob, path, orjson.loads(body))
+    return StoredObject(bucket, name.decode(), generation, State(live), size, blob, path, orjson.loads(body))
 
 
 def _length(path: Path) -> int:

@@ -11,7 +11,7 @@ from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import invalid, unimplemented
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
-from infra.emulator.storage_catalog import PAGE, StoredObject
+from infra.emulator.storage_catalog import EVERY_VERSION, PAGE, State, StoredObject
 from infra.emulator.storage_conditions import flag
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
 from infra.emulator.storage_resource import base_of, object_resource
@@ -27,7 +27,7 @@ class Listing:
     delimiter: str
     start: Place
     end: bytes | None
-    versions: bool
+    states: tuple[State, ...]
     trailing: bool  # objects whose names end at the delimiter are listed beside their prefix
     pattern: re.Pattern[str] | None
 
@@ -46,9 +46,7 @@ def list_objects(call: Call) -> Json:
     """List objects by name; equal names by generation."""
     bucket = call.path["bucket"]
     require_bucket(call.cloud, bucket)
-    if flag(call.query, "softDeleted"):
-        msg = "The local cloud keeps no soft-deleted objects: softDeleted=true is not implemented."
-        raise unimplemented(msg)
+    _check(call)
     limit, base = page_size(call.query), base_of(call)
     page = list(islice(entries(call.cloud, bucket, _listing(call)), limit + 1))
     items = [object_resource(entry.item, base) for entry in page[:limit] if entry.item]
@@ -58,6 +56,25 @@ def list_objects(call: Call) -> Json:
     answer |= {"prefixes": prefixes} if prefixes else {}
     answer |= {"nextPageToken": encode_token(*page[limit].at)} if len(page) > limit else {}
     return answer
+
+
+def _check(call: Call) -> None:
+    """Raise 400 where the parameters contradict each other, 501 where they ask for what is not here."""
+    if flag(call.query, "softDeleted") and flag(call.query, "versions"):
+        msg = "softDeleted and versions cannot both be true."
+        raise invalid(msg, reason="invalid")
+    if flag(call.query, "includeFoldersAsPrefixes") and call.parameter("delimiter") != "/":
+        msg = "includeFoldersAsPrefixes needs the delimiter '/'."
+        raise invalid(msg, reason="invalid")
+    if call.parameter("filter"):
+        msg = "filter (by object contexts) is not implemented by the local cloud. Use prefix or matchGlob."
+        raise unimplemented(msg)
+
+
+def _states(call: Call) -> tuple[State, ...]:
+    if flag(call.query, "softDeleted"):
+        return (State.SOFT_DELETED,)
+    return EVERY_VERSION if flag(call.query, "versions") else (State.LIVE,)
 
 
 def entries(cloud: Cloud, bucket: str, listing: Listing) -> Iterator[Entry]:
@@ -70,7 +87,7 @@ def entries(cloud: Cloud, bucket: str, listing: Listing) -> Iterator[Entry]:
 def _run(cloud: Cloud, bucket: str, listing: Listing, start: Place) -> Generator[Entry, None, Place | None]:
     """Yield entries from `start` on; return where to go on after a jump, None at the end."""
     folded, skipped = "", 0
-    for found in catalog.scan(cloud, bucket, start, listing.end, versions=listing.versions):
+    for found in catalog.scan(cloud, bucket, start, listing.end, listing.states):
         if listing.pattern and not listing.pattern.fullmatch(found.name):
             continue
         prefix = common_prefix(found.name, listing)
@@ -103,7 +120,7 @@ def _listing(call: Call) -> Listing:
         call.parameter("delimiter"),
         max((first, 0), decode_token(call.parameter("pageToken"))),
         min(ends, default=None),
-        flag(call.query, "versions"),
+        _states(call),
         flag(call.query, "includeTrailingDelimiter"),
         glob_expression(glob) if glob else None,
     )
@@ -130,6 +147,9 @@ def _glob_part(piece: str, *, inside: bool) -> str:
     choices = {"}": ")", ",": "|"} if inside else {}
     if piece.startswith("[") and len(piece) > 2:
         others = piece[1] in "!^"
-        inner = re.escape(piece[2 if others else 1 : -1]).replace("\\-", "-")
+        ranges = re.findall(r"(.)-(.)|(.)", piece[2 if others else 1 : -1], re.DOTALL)
+        inner = "".join(
+            f"{re.escape(first)}-{re.escape(last)}" if last else re.escape(one) for first, last, one in ranges
+        )
         return f"[^{inner}]" if others else f"[{inner}]"
     return fixed.get(piece) or choices.get(piece) or re.escape(piece[-1] if piece.startswith("\\") else piece)

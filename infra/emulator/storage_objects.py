@@ -12,6 +12,7 @@ from infra.emulator.resources import Json
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
 from infra.emulator.storage_holds import check_unprotected
 from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
+from infra.emulator.storage_soft_delete import bury
 
 CHANGEABLE = tuple(name for name in WRITABLE if name != "storageClass")  # a rewrite changes that
 
@@ -19,10 +20,12 @@ CHANGEABLE = tuple(name for name in WRITABLE if name != "storageClass")  # a rew
 @handles("storage.objects.get")
 def get(call: Call) -> Json | Response:
     """Return an object's resource; 304 where the caller has this version."""
-    if flag(call.query, "softDeleted"):
-        msg = "The local cloud keeps no soft-deleted objects: softDeleted=true is not implemented."
-        raise unimplemented(msg)
-    found = require_object(call.cloud, call.path["bucket"], call.path["object"], integer(call.query, "generation"))
+    generation, soft_deleted = integer(call.query, "generation"), flag(call.query, "softDeleted")
+    if soft_deleted and generation is None:
+        msg = "Required parameter: generation. A soft-deleted object is read by its generation."
+        raise invalid(msg, reason="required")
+    path = call.path
+    found = require_object(call.cloud, path["bucket"], path["object"], generation, soft_deleted=soft_deleted)
     conditions = conditions_of(call.query)
     if conditions.excludes(found):
         return Response(status_code=304)
@@ -51,7 +54,7 @@ def update(call: Call) -> Json:
 
 @handles("storage.objects.delete")
 def delete(call: Call) -> Response:
-    """Delete the live generation (noncurrent then, where the bucket keeps versions), or a named one for good."""
+    """Delete the live generation (noncurrent then, where the bucket keeps versions), or a named one."""
     delete_object(call.cloud, call.path["bucket"], call.path["object"], call.query)
     return Response(status_code=200)  # the status that was recorded, with an empty body
 
@@ -64,11 +67,7 @@ def delete_object(cloud: Cloud, bucket: str, name: str, query: Query) -> None:
         found = require_object(cloud, bucket, name, generation)
         conditions_of(query).check(found)
         check_unprotected(cloud, home, found)
-        if generation is None:
-            freed.extend(retire(cloud, home, found))
-        else:
-            catalog.remove(cloud, found)
-            freed.append(found.blob)
+        freed.extend((retire if generation is None else bury)(cloud, home, found))
 
 
 def _write(call: Call, change: Callable[[Json], Json]) -> Json:
@@ -81,7 +80,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         body = {key: value for key, value in change(found.body).items() if value != {}}
         body.setdefault("contentType", "application/octet-stream")
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
-        found = catalog.update(call.cloud, found, body, live=found.live)
+        found = catalog.update(call.cloud, found, body)
     return object_resource(found, base_of(call))
 
 

@@ -25,7 +25,7 @@ MOST_PARTS = 10_000
 def begin(upload: Upload) -> str:
     """Begin an upload; return the answer that names it."""
     check_upload(upload)
-    session = sessions.begin(upload.cloud, upload.said())
+    session = sessions.begin(upload.cloud, {**upload.said(), "parts": True})
     return _result("InitiateMultipartUploadResult", upload, f"<UploadId>{session}</UploadId>")
 
 

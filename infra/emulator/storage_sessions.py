@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
+from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError, not_found
@@ -106,14 +107,29 @@ def taken_over() -> ApiError:
     return ApiError(409, "A later request goes on with this upload.", reason="conflict")
 
 
+def remove(cloud: Cloud, session: str) -> None:
+    """Forget an upload with all that was sent of it."""
+    with cloud.resources.transaction():
+        cloud.resources.execute("DELETE FROM storage_sessions WHERE id = ?", (session,))
+        parts = cloud.resources.execute("DELETE FROM storage_parts WHERE session = ? RETURNING file", (session,))
+    for name in (session, *(file for (file,) in parts)):
+        upload_path(cloud.state, name).unlink(missing_ok=True)
+    with _progress_lock:
+        _progress.pop(session, None)
+
+
+def expire(cloud: Cloud) -> None:
+    """End resumable uploads that are too old; those in parts stay until they are aborted."""
+    oldest = clock.now(cloud.resources) - timedelta(days=DAYS)
+    for session, content in cloud.resources.execute("SELECT id, body FROM storage_sessions"):
+        body = orjson.loads(content)
+        if not body.get("parts") and datetime.fromisoformat(body["created"]) < oldest:
+            remove(cloud, session)
+
+
 def recover(cloud: Cloud) -> None:
-    """Make the tables, end uploads that are too old, and remove files that a crash left without an owner."""
+    """Make the tables, and remove what a crash left without an owner."""
     cloud.resources.create_tables(OBJECTS + SCHEMA)
-    oldest = datetime.fromisoformat(cloud.now()) - timedelta(days=DAYS)
-    for session, body in cloud.resources.execute("SELECT id, body FROM storage_sessions"):
-        if datetime.fromisoformat(orjson.loads(body)["created"]) < oldest:
-            cloud.resources.execute("DELETE FROM storage_sessions WHERE id = ?", (session,))
-            cloud.resources.execute("DELETE FROM storage_parts WHERE session = ?", (session,))
     for found in catalog.torn(cloud):
         logger.warning("gs://%s/%s#%d lost bytes in a power cut: removed", found.bucket, found.name, found.generation)
         catalog.remove(cloud, found)
