@@ -17,6 +17,7 @@ from invoke import Collection, Context, Exit, task
 
 from infra import (
     batch_runs,
+    bench_tasks,
     check_tasks,
     deployment,
     local_admin_tasks,
@@ -345,6 +346,7 @@ namespace = Collection(
     demo,
     check,
     test,
+    bench_tasks.bench,
     check_tasks.costs,
     check_tasks.policy,
     check_tasks.doctor,

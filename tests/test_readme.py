@@ -51,7 +51,16 @@ def test_every_task_and_every_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["infra.emulator", "infra.engine", "model.batch_predict", "model.train", "model.export", "model.results"]
+    "module",
+    [
+        "infra.emulator",
+        "infra.engine",
+        "model.batch_predict",
+        "model.bench",
+        "model.train",
+        "model.export",
+        "model.results",
+    ],
 )
 def test_every_program_has_help(module: str) -> None:
     """`python -m MODULE --help` explains the program."""

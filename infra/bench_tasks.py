@@ -1,0 +1,36 @@
+"""The bench as a task: the engine and the local cloud, measured side by side with their peers."""
+
+import os
+from typing import Any
+
+from invoke import Context, Exit, task
+
+from infra.errors import InfraError
+from infra.reporting import one_line_errors
+from infra.task_options import JSON
+
+PROGRAMS = {"predict": "model.bench predict", "beam": "model.bench beam", "cloud": "infra.cloud_bench"}
+
+
+@task(
+    positional=["what"],
+    help={
+        "what": "predict (default), beam, or cloud (the local cloud beside other storage emulators)",
+        "rows": "rows to predict (default: 1,000,000)",
+        "quick": "a tenth of the rows, once: whether all runs, not how fast",
+        **JSON,
+    },
+)
+@one_line_errors(InfraError, interrupted="Nothing is left behind. Run again: invoke bench")
+def bench(c: Context, what: str = "predict", rows: str = "", quick: bool = False, json: bool = False) -> None:
+    """Measure the batch engine beside its peers, and hold the ratios against their targets; minutes."""
+    if what not in PROGRAMS:
+        raise InfraError(f"No bench {what!r}. Run with: {', '.join(f'invoke bench {name}' for name in PROGRAMS)}")
+    flags = [f"--rows {rows}"] if rows else []
+    flags += ["--quick"] if quick else []
+    flags += ["--json"] if json else []
+    uv = os.environ.get("UV", "uv")
+    command = f"{uv} run --group bench python -m {PROGRAMS[what]} {' '.join(flags)}"
+    done: Any = c.run(command, warn=True)
+    if done is None or not done.ok:
+        raise Exit(code=done.exited if done else 1)

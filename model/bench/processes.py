@@ -1,0 +1,130 @@
+"""A command, run to its end -> wall time, CPU time and peak memory of all its processes, orphans included."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOK_SECONDS = 0.1
+GRACE_SECONDS = 5.0  # for what a command leaves running behind it
+PR_SET_CHILD_SUBREAPER = 36
+LAST_LINES = 5
+
+
+class FailedError(Exception):
+    """A measured command that did not end well, with the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one run took: seconds on the clock, seconds of processor (user + system), peak memory in MB (0: unknown)."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what measured commands leave behind, so that it is counted and ended (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def measure(command: Sequence[str], extra_environment: Mapping[str, str]) -> Measurement:
+    """Run a command from start to exit.
+
+    Raises:
+        FailedError: its exit code is not 0.
+    """
+    with tempfile.TemporaryFile() as said:
+        began = time.monotonic()
+        environment = {**os.environ, **extra_environment}
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
+        watch = _MemoryWatch()
+        watch.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            _end(_tree(os.getpid()))
+            raise
+        wall = time.monotonic() - began
+        watch.stop()
+        cpu = usage.ru_utime + usage.ru_stime + _wait_for_orphans()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            tail = said.read().decode(errors="replace").splitlines()[-LAST_LINES:]
+            raise FailedError(f"exit code {process.returncode}: {' | '.join(tail)}")
+    return Measurement(wall, cpu, watch.peak / 1e6)
+
+
+class _MemoryWatch(threading.Thread):
+    """Looks a few times a second at the memory of a tree of processes; shared pages count once (PSS)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            self.peak = max(self.peak, sum(map(_memory, _tree(os.getpid()))))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _wait_for_orphans() -> float:
+    """Return the processor time of what was left behind, once it is gone; end it where it stays."""
+    cpu, deadline = 0.0, time.monotonic() + GRACE_SECONDS
+    while True:
+        try:
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return cpu
+        if pid:
+            cpu += usage.ru_utime + usage.ru_stime
+            continue
+        if time.monotonic() > deadline:
+            _end(_tree(os.getpid()))
+        time.sleep(0.02)
+
+
+def _end(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _tree(root: int) -> list[int]:
+    """Return the descendants of a process; where there is no /proc, none."""
+    children: dict[int, list[int]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):
+            fields = place.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(place.parent.name))
+    found, left = [], [root]
+    while left:
+        below = children.get(left.pop(), [])
+        found += below
+        left += below
+    return found
+
+
+def _memory(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:  # it has ended
+        pass
+    return 0

@@ -1,0 +1,81 @@
+"""What the engine has to reach beside its peers, and what it reached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model.bench.ways import (
+    BEAM,
+    IMPORT,
+    KERAS_32,
+    KERAS_8192,
+    NATIVE,
+    OURS,
+    OURS_BAD,
+    OURS_ONE_FILE,
+    OURS_SMALL,
+    OURS_TENFOLD,
+    RAY,
+    SPARK,
+)
+
+FULL_ROWS = 1_000_000  # what the targets are set for
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on how much of something one way takes for what another takes."""
+
+    claim: str
+    way: str
+    other: str
+    bound: float
+    of: str = "wall"  # or "peak_mb"
+    at_least: bool = False
+
+    def text(self) -> str:
+        """The bound as people write it."""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A target and the ratio that was measured; beside it that of processor time, which a busy machine changes less."""
+
+    target: Target
+    ratio: float
+    cpu_ratio: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio is within the bound."""
+        return self.ratio >= self.target.bound if self.target.at_least else self.ratio <= self.target.bound
+
+
+def _faster(times: float, than: str, way: str = OURS) -> Target:
+    return Target(f"{way}: faster than {than}, times", than, way, times, at_least=True)
+
+
+TARGETS = (
+    _faster(40, KERAS_32),
+    _faster(10, KERAS_8192),
+    _faster(8, BEAM),
+    _faster(8, RAY),
+    _faster(8, SPARK),
+    Target("slower than native C, times", OURS, NATIVE, 2.0),
+    Target("one large file to ten files, time", OURS_ONE_FILE, OURS, 1.15),
+    Target("a tenth of the rows to importing TensorFlow, time", OURS_SMALL, IMPORT, 1.0),
+    Target("10% bad rows to none, time", OURS_BAD, OURS, 1.15),
+    Target("ten times the rows, peak memory", OURS_TENFOLD, OURS, 1.15, of="peak_mb"),
+)
+
+
+def reached(measured: Mapping[str, Mapping[str, float]]) -> list[Reached]:
+    """Return the targets of which both ways were measured."""
+    return [_reached(target, measured) for target in TARGETS if {target.way, target.other} <= set(measured)]
+
+
+def _reached(target: Target, measured: Mapping[str, Mapping[str, float]]) -> Reached:
+    def ratio(of: str) -> float:
+        return measured[target.way][of] / max(measured[target.other][of], 1e-9)
+
+    return Reached(target, ratio(target.of), ratio("cpu") if target.of == "wall" else None)

@@ -1,0 +1,90 @@
+"""The bench looks at what it measures: whole trees of processes, and every prediction."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.bench import native
+from model.bench.answers import WrongAnswersError, check
+from model.bench.rows import Rows, features, write_rows
+from model.bench.targets import TARGETS, reached
+from tests.batch import ROOT, run
+from tests.saved_models import bare_predictions
+
+ORPHAN = """
+import subprocess, sys
+burn = "import time; began = time.process_time()\\nwhile time.process_time() - began < 0.5: pass"
+subprocess.Popen([sys.executable, "-c", burn], start_new_session=True)
+"""
+MEASURE = """
+import json, sys
+from dataclasses import asdict
+from model.bench.processes import adopt_orphans, measure
+adopt_orphans()
+print(json.dumps(asdict(measure([sys.executable, "-c", sys.argv[1]], {}))))
+"""
+
+
+def written(path: Path, predictions: dict[int, float]) -> list[Path]:
+    """Write predictions as a way leaves them."""
+    lines = [json.dumps({"prediction": [value], "key": key}) for key, value in predictions.items()]
+    path.write_text("\n".join(lines) + "\n")
+    return [path]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
+def test_processor_time_of_orphans_is_counted() -> None:
+    """A command cannot hide what it costs in processes that outlive it."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, ORPHAN], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stdout)["cpu"] >= 0.5
+
+
+def test_wrong_answers_end_the_bench(tmp_path: Path) -> None:
+    """A key too few, one twice, one unknown, or another number: each is named, with the way that did it."""
+    rows, bare = Rows(tmp_path, 3, 1), np.array([1.0, 2.0, 3.0], dtype=np.float32)
+    right = {2: 3.0, 0: 1.0, 1: 2.0000002}
+    assert check("x", written(tmp_path / "a", right), rows, bare) < 1e-6
+    for wrong in ({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0, 3: 3.0}, {**right, 4: 4.0}, {**right, 1: 2.1}):
+        with pytest.raises(WrongAnswersError, match="x: "):
+            check("x", written(tmp_path / "b", wrong), rows, bare)
+    with pytest.raises(WrongAnswersError, match="no predictions"):
+        check("x", [], rows, bare)
+
+
+def test_bad_rows_are_refused_and_the_others_known(saved_models: Path, tmp_path: Path) -> None:
+    """The bench's own rows: every tenth is refused by the engine, all others get the bare model's predictions."""
+    rows = write_rows(tmp_path / "rows", 200, 3, bad_every=10)
+    done = run(saved_models / "keyed", [rows.pattern], tmp_path / "out")
+    assert (done.summary["predicted"], done.summary["failed"]) == (180, 20)
+    bare = bare_predictions(saved_models, np.concatenate(list(features(200)))).astype(np.float32).ravel()
+    assert check("ours", sorted((tmp_path / "out").glob("prediction.results-*")), rows, bare) < 1e-4
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_native_peer_predicts_the_same(saved_models: Path, tmp_path: Path) -> None:
+    """The program that sets the limit reads and writes what the engine does."""
+    rows = write_rows(tmp_path / "rows", 300, 2)
+    (tmp_path / "out").mkdir()
+    program = native.build(tmp_path)
+    subprocess.run(native.command(program, saved_models / "keyed", rows.pattern, tmp_path / "out"), check=True)
+    bare = bare_predictions(saved_models, np.concatenate(list(features(300)))).astype(np.float32).ravel()
+    assert check("native", sorted((tmp_path / "out").glob("*.jsonl")), rows, bare) < 1e-4
+
+
+def test_every_target_is_judged_by_what_was_measured() -> None:
+    """Ratios are of the ways they name; a target whose way did not run is left out."""
+    even = {
+        name: {"wall": 2.0, "cpu": 1.0, "peak_mb": 3.0} for target in TARGETS for name in (target.way, target.other)
+    }
+    assert len(reached(even)) == len(TARGETS)
+    assert [one.met for one in reached(even)] == [not one.target.at_least for one in reached(even)]
+    slow = even.pop("Ray Data")
+    assert len(reached(even)) == len(TARGETS) - 1
+    assert [one.ratio for one in reached({"ours": even["ours"], "Ray Data": {**slow, "wall": 20.0}})] == [10.0]
