@@ -1,10 +1,10 @@
 """SavedModel -> its signatures, read from `saved_model.pb`: nothing needs TensorFlow to know what a model takes."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import UserError
+from model.wire import fields, varint
 
 DTYPES = {  # tensorflow/core/framework/types.proto
     1: "float32",
@@ -23,7 +23,6 @@ DTYPES = {  # tensorflow/core/framework/types.proto
     23: "uint64",
 }
 SERVE_TAG = b"serve"
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
 
 class UnusableModelError(UserError):
@@ -80,12 +79,12 @@ def read_signatures(saved_model: Path) -> dict[str, Signature]:
         raise UnusableModelError(msg)
     try:
         content = file.read_bytes()
-        graphs = [value for number, value in _fields(content) if number == 2]
+        graphs = [value for number, value in fields(content) if number == 2]
         served = [graph for graph in graphs if SERVE_TAG in _tags(graph)]
-        entries = [_entry(value) for number, value in _fields(served[0]) if number == 5] if served else []
+        entries = [_entry(value) for number, value in fields(served[0]) if number == 5] if served else []
         signatures = {name.decode(): _signature(name.decode(), body) for name, body in entries}
     except (OSError, ValueError) as error:
-        msg = f"The SavedModel at {str(saved_model)!r} cannot be read: {error}. Run: invoke export"
+        msg = f"The SavedModel at {str(saved_model)!r} cannot be read: saved_model.pb {error}. Run: invoke export"
         raise UnusableModelError(msg) from None
     if b"VarHandleOp" in content and not (saved_model / "variables" / "variables.index").is_file():
         # TensorFlow loads it without a word, and then fails on every row.
@@ -121,15 +120,15 @@ def _check_batchable(signature: Signature) -> None:
 
 
 def _tags(graph: bytes) -> list[bytes]:
-    info = b"".join(value for number, value in _fields(graph) if number == 1)
-    return [value for number, value in _fields(info) if number == 4]
+    info = b"".join(value for number, value in fields(graph) if number == 1)
+    return [value for number, value in fields(info) if number == 4]
 
 
 def _signature(name: str, body: bytes) -> Signature:
-    fields = list(_fields(body))
-    inputs = sorted((_spec(value) for number, value in fields if number == 1), key=lambda spec: spec.alias)
+    found = list(fields(body))
+    inputs = sorted((_spec(value) for number, value in found if number == 1), key=lambda spec: spec.alias)
     taken = {spec.alias for spec in inputs}
-    outputs = (_spec(value) for number, value in fields if number == 2)
+    outputs = (_spec(value) for number, value in found if number == 2)
     # What the model echoes (its key) stands last: {"prediction": …, "key": …}
     return Signature(name, tuple(inputs), tuple(sorted(outputs, key=lambda spec: (spec.alias in taken, spec.alias))))
 
@@ -137,7 +136,7 @@ def _signature(name: str, body: bytes) -> Signature:
 def _spec(entry: bytes) -> TensorSpec:
     alias, info = _entry(entry)
     tensor, dtype, shape = b"", 0, b""
-    for number, value in _fields(info):
+    for number, value in fields(info):
         if number == 1:
             tensor = value
         elif number == 2:
@@ -150,51 +149,20 @@ def _spec(entry: bytes) -> TensorSpec:
 
 def _shape(body: bytes) -> tuple[int | None, ...] | None:
     dims: list[int | None] = []
-    for number, value in _fields(body):
+    for number, value in fields(body):
         if number == 3 and _number(value):
             return None
         if number == 2:
-            sizes = [_number(size) for field, size in _fields(value) if field == 1]
+            sizes = [_number(size) for field, size in fields(value) if field == 1]
             dims.append(sizes[0] if sizes and sizes[0] < 1 << 63 else None if sizes else 0)
     return tuple(dims)
 
 
 def _entry(body: bytes) -> tuple[bytes, bytes]:
     """Return key and value of a protobuf map's entry."""
-    fields = dict(_fields(body))
-    return fields.get(1, b""), fields.get(2, b"")
+    found = dict(fields(body))
+    return found.get(1, b""), found.get(2, b"")
 
 
 def _number(value: bytes) -> int:
-    return int.from_bytes(value, "little")
-
-
-def _fields(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield field number and content of a protobuf message; numbers come as little-endian bytes."""
-    position = 0
-    while position < len(body):
-        tag, position = _varint(body, position)
-        if tag & 7 == VARINT:
-            number, position = _varint(body, position)
-            yield tag >> 3, number.to_bytes(10, "little")
-            continue
-        size = {FIXED64: 8, FIXED32: 4}.get(tag & 7)
-        if tag & 7 == BYTES:
-            size, position = _varint(body, position)
-        if size is None or position + size > len(body):
-            msg = "saved_model.pb is damaged or cut off"
-            raise ValueError(msg)
-        yield tag >> 3, body[position : position + size]
-        position += size
-
-
-def _varint(body: bytes, position: int) -> tuple[int, int]:
-    result = shift = 0
-    while position < len(body) and shift < 70:
-        byte = body[position]
-        result |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80:
-            return result, position
-    msg = "saved_model.pb is damaged or cut off"
-    raise ValueError(msg)
+    return varint(value, 0)[0]

@@ -12,6 +12,7 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent
 LARGEST_KEY = 1 << 24
+RECORDS = 200
 Function = Callable[..., Any]
 
 
@@ -92,6 +93,12 @@ def _write(folder: Path) -> None:
     def text(text: Any) -> Any:
         return {"length": tf.strings.length(text), "upper": tf.strings.upper(text), "raw_bytes": text}
 
+    @function(spec(tf.string, None, name="examples"))
+    def examples(examples: Any) -> Any:
+        features = {"features": tf.io.FixedLenFeature([13], tf.float32), "key": tf.io.FixedLenFeature([], tf.int64)}
+        parsed = tf.io.parse_example(examples, features)
+        return {"prediction": housing.bare(parsed["features"]), "key": parsed["key"]}
+
     @function(spec(tf.uint8, None, 2, 3, 1, name="image"), spec(tf.string, None, name="key"))
     def image(image: Any, key: Any) -> Any:
         return {
@@ -129,6 +136,7 @@ def _write(folder: Path) -> None:
     save("functional", serving_default=functional)
     save("single", serving_default=single)
     save("text", serving_default=text)
+    save("examples", serving_default=examples)
     save("image", serving_default=image)
     save("multi", serving_default=multi)
     save("variable", serving_default=variable)
@@ -138,6 +146,25 @@ def _write(folder: Path) -> None:
     (folder / "broken" / "saved_model.pb").write_bytes((folder / "keyed" / "saved_model.pb").read_bytes()[:700])
     shutil.copytree(folder / "keyed", folder / "no_variables")
     (folder / "no_variables" / "variables" / "variables.index").unlink()
+    _write_records(folder)
+
+
+def _write_records(folder: Path) -> None:
+    """Write keyed rows as tf.Examples, plain and gzipped, by TensorFlow's own writer."""
+    import tensorflow as tf
+
+    def example(key: int, row: list[float]) -> bytes:
+        values = {
+            "features": tf.train.Feature(float_list=tf.train.FloatList(value=row)),
+            "key": tf.train.Feature(int64_list=tf.train.Int64List(value=[key])),
+        }
+        encoded: bytes = tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString()
+        return encoded
+
+    for name, compression in (("rows.tfrecord", ""), ("rows.tfrecord.gz", "GZIP")):
+        with tf.io.TFRecordWriter(str(folder / name), compression) as writer:
+            for key, row in enumerate(rows(RECORDS).tolist()):
+                writer.write(example(key - 5, row))  # negative keys too
 
 
 if __name__ == "__main__":

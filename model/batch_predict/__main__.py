@@ -13,6 +13,7 @@ from typing import Any
 # NumPy only copies here: its threads would idle, and cost start-up.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from model.batch_predict.formats import Format
 from model.batch_predict.parity import SERVICES
 from model.batch_predict.progress import chosen_watches
 from model.batch_predict.run import run
@@ -100,6 +101,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         parent=starter() if options.die_with_parent else None,
         config=config,
         parity=options.parity,
+        instances_format=Format(options.instances_format) if options.instances_format else None,
+        csv_rows=options.csv_rows,
     )
 
 
@@ -130,11 +133,15 @@ def _root(text: str) -> tuple[Path, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model.batch_predict", description="Predict JSON Lines in bulk.")
+    parser = argparse.ArgumentParser(prog="python -m model.batch_predict", description="Predict instances in bulk.")
     add = parser.add_argument
     add("--saved-model", type=Path, required=True, metavar="DIR", help="the exported model")
-    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="JSON Lines, plain or .gz")
+    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders of instances")
     add("--output", type=Path, required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
+    add("--instances-format", choices=list(Format), help="of all files (default: .csv, .tfrecord, … tell; else jsonl)")
+    add(
+        "--csv-rows", choices=("object", "array"), default="", help="columns are the inputs, or as Vertex AI sends them"
+    )
     add("--signature", default="serving_default", metavar="NAME")
     add("--batch-size", type=_positive, metavar="N", help="rows per call of the model")
     add("--workers", type=_positive, metavar="N", help="parser processes (default: one per processor)")

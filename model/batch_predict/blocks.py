@@ -1,27 +1,40 @@
 """A byte range of a file -> blocks of whole lines, a few megabytes each: what is read, parsed and written as one."""
 
-import gzip
 import io
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from model.batch_predict.gzip_stream import GzipStream
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
 from model.lines import Lines
+from model.rejections import Rejection, read_key
 
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines without their line ends; `end` is where the next block starts, `size` what it took of the file."""
+    """Whole lines without their line ends; `end` is where the next block starts, `size` what it took of the file.
 
-    lines: Lines
+    Other formats than JSON Lines are JSON instances here already: `faults` are those that cannot be, `redo` makes the
+    instance at a position once more and with more care, or says why there is none. Where keys do not stand in the
+    lines, `find_key` finds them; where results echo something else than the lines, it stands in `echoes`.
+    """
+
+    lines: Sequence[bytes]
     end: int
     size: int
     first_line: int  # counted from the range's first line
     last_line_fault: tuple[str, str] | None = None  # code and message, where the last line was not read whole
+    faults: Sequence[Rejection] = ()
+    redo: Callable[[int], bytes | Rejection] | None = None
+    find_key: Callable[[int], int | str | None] | None = None
+    echoes: Sequence[bytes] | None = None
+
+    def key(self, at: int) -> int | float | str | None:
+        """Return an instance's key as far as one can be read."""
+        return self.find_key(at) if self.find_key else read_key(self.lines[at][: 1 << 20])
 
 
 @dataclass(frozen=True)
@@ -32,46 +45,15 @@ class Position:
     lines: int
 
 
-class _GzipStream(io.RawIOBase):
-    """A gzip file that ends where its data is damaged, and then says so."""
-
-    def __init__(self, file: InputFile) -> None:
-        super().__init__()
-        self._packed = file.path.open("rb")
-        self._file = gzip.GzipFile(fileobj=self._packed)
-        self.damage: tuple[str, str] | None = None
-
-    def position(self) -> int:
-        """Return how much of the compressed file is read."""
-        return self._packed.tell()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            data = self._file.read1(len(buffer))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage = ("DAMAGED_INPUT", f"the compressed file ends or is damaged here: {error}")
-            return 0
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        self._packed.close()
-        super().close()
-
-
 def read_blocks(file: InputFile, part: Range, since: Position | None = None, size: int = BLOCK_SIZE) -> Iterator[Block]:
     """Yield the blocks of a range, or those that are left since a position."""
     if file.gzipped:
-        raw = _GzipStream(file)
+        raw = GzipStream(file)
         with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) as stream:
             _skip(stream, since.offset if since else 0)
             yield from _blocks(stream, since or Position(0, 0), None, size, raw)
         return
-    with file.path.open("rb") as stream:
+    with file.open() as stream:
         position = since or _first_line(stream, part)
         stream.seek(position.offset)
         yield from _blocks(stream, position, part.end, size, None)
@@ -89,7 +71,7 @@ def _first_line(stream: BinaryIO, part: Range) -> Position:
 
 
 def _blocks(
-    stream: BinaryIO, position: Position, end: int | None, size: int, raw: _GzipStream | None
+    stream: BinaryIO, position: Position, end: int | None, size: int, raw: GzipStream | None
 ) -> Iterator[Block]:
     offset, lines_before, packed = position.offset, position.lines, 0
     while end is None or offset < end:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.scan import Scan, digest_folder, scan_files
 from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
@@ -29,6 +30,7 @@ class InputRecord(msgspec.Struct, frozen=True):
     file: str
     size: int
     sha256: str = ""
+    format: str = Format.JSONL
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     with_instance: bool
     config: InstanceConfig = AS_IT_IS
     parity: str = ""
+    csv_rows: str = ""
 
     @property
     def complete(self) -> bool:
@@ -121,10 +124,10 @@ def _lock(work: Path) -> None:
 
 
 def _new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
-    inputs = [InputRecord(file.name, file.size) for file in files]
+    inputs = [InputRecord(file.name, file.size, format=file.format.value) for file in files]
     batch = settings.batch_size or DEFAULT_BATCH
     count, seed = settings.shards or shards, settings.seed
-    own = (settings.with_instance, settings.config, settings.parity)
+    own = (settings.with_instance, settings.config, settings.parity, settings.csv_rows)
     return Plan(inputs, "", str(signature), batch, count, seed, *own)
 
 

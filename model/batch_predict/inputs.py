@@ -1,29 +1,47 @@
-"""Patterns -> the input files of a run, each with the name by which records and manifest call it."""
+"""Patterns -> the input files of a run, each with its format and the name by which records and manifest call it."""
 
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from model.batch_predict.formats import LINES, Format, format_of
 from model.batch_predict.settings import UnusableError
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file of instances: where it lies, what it is called, its size in bytes."""
+    """A file of instances: where it lies, what it is called, its size in bytes, what it holds."""
 
     path: Path
     name: str
     size: int
+    format: Format = Format.JSONL
 
     @property
     def gzipped(self) -> bool:
-        """Whether it can only be read from its start."""
-        return self.path.suffix == ".gz"
+        """Whether it is compressed."""
+        if self.format in LINES:
+            return self.path.suffix == ".gz"
+        return self.format is Format.TF_RECORD_GZIP
+
+    @property
+    def splittable(self) -> bool:
+        """Whether it can be read from the middle: plain lines can, compressed data and records cannot."""
+        return self.format in LINES and not self.gzipped
+
+    def open(self) -> BinaryIO:
+        """Open it as it lies there."""
+        return cast(BinaryIO, self.path.open("rb"))
 
 
-def find_inputs(patterns: Sequence[str], roots: Sequence[tuple[Path, str]] = ()) -> list[InputFile]:
+def find_inputs(
+    patterns: Sequence[str], roots: Sequence[tuple[Path, str]] = (), kind: Format | None = None
+) -> list[InputFile]:
     """Return the files that the patterns match, each once, ordered by pattern and name.
+
+    Their names tell the format where `kind` does not.
 
     Raises:
         UnusableError: a pattern matches nothing, or a file cannot be read.
@@ -35,7 +53,8 @@ def find_inputs(patterns: Sequence[str], roots: Sequence[tuple[Path, str]] = ())
             msg = f"No input file matches {pattern!r}"
             raise UnusableError(msg)
         for path in files:
-            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path)))
+            held = kind or format_of(path.name)
+            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path), held))
     return list(found.values())
 
 

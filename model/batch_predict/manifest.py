@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
-from model.batch_predict.blocks import Position, read_blocks
+from model.batch_predict.blocks import Position
 from model.batch_predict.folder import Folder, complete_plan, published
+from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
 from model.batch_predict.settings import State
 from model.batch_predict.shard import Entry, last_entry, shard_files
 from model.batch_predict.totals import Totals
 from model.batch_predict.worker import Job
-from model.instances import WHITESPACE
 
 
 class AccountingError(AssertionError):
@@ -26,8 +26,7 @@ def not_attempted(job: Job, entries: Sequence[Entry]) -> int:
         for place in range(entry.part, len(parts)):
             resumed = place == entry.part and entry.offset >= 0
             since = Position(entry.offset, entry.range_lines) if resumed else None
-            for block in read_blocks(job.files[parts[place].file], parts[place], since):
-                left += sum(bool(line.strip(WHITESPACE)) for line in block.lines)
+            left += count_instances(job.files[parts[place].file], parts[place], since)
     return left
 
 

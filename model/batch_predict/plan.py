@@ -43,11 +43,11 @@ def plan_shards(files: Sequence[InputFile], shards: int, seed: int | None = None
 
 
 def _pieces(files: Sequence[InputFile], cuts: Sequence[int]) -> list[tuple[int, int, int, int | None]]:
-    """Return (piece, file, start, end) of every range; a compressed file belongs whole to the piece it begins in."""
+    """Return (piece, file, start, end) of every range; one that cannot be cut is of the piece it begins in."""
     pieces: list[tuple[int, int, int, int | None]] = []
     offset = 0
     for number, file in enumerate(files):
-        inner = [] if file.gzipped else [cut - offset for cut in cuts if offset < cut < offset + file.size]
+        inner = [cut - offset for cut in cuts if offset < cut < offset + file.size] if file.splittable else []
         first = sum(cut <= offset for cut in cuts)
         bounds: list[int | None] = [0, *dict.fromkeys(inner), None]
         for position in range(len(bounds) - 1 if file.size else 0):

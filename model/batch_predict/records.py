@@ -13,7 +13,7 @@ from model.batch_predict.messages import GroupPredictions
 from model.batch_predict.shard import Counts
 from model.instances import WHITESPACE, Decoded
 from model.predictions import Encoder
-from model.rejections import Rejection, read_key
+from model.rejections import Rejection
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def encode_rows(
     for at in faults:
         rows[at] = b""
     if with_instance:
-        rows = [_with_instance(*pair) for pair in zip(block.lines, rows, strict=True)]
-    return rows, [Rejection(at, read_key(block.lines[at]), *fault) for at, fault in faults.items()]
+        rows = [_with_instance(*pair) for pair in zip(block.echoes or block.lines, rows, strict=True)]
+    return rows, [Rejection(at, block.key(at), *fault) for at, fault in faults.items()]
 
 
 def _with_instance(line: bytes, row: bytes) -> bytes:

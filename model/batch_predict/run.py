@@ -23,6 +23,7 @@ from model.batch_predict.manifest import make_manifest, not_attempted
 from model.batch_predict.messages import BrokenOff, Done, GroupPredictions, Inputs, NextShard, Predictions
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
+from model.batch_predict.readers import read_headers
 from model.batch_predict.scan import Scan, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import last_entry, open_shard, shard_files
@@ -54,13 +55,14 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     """
     started = time.monotonic()
     signature = read_signature(settings.saved_model, settings.signature)
-    files = find_inputs(settings.patterns, settings.roots)
+    files = find_inputs(settings.patterns, settings.roots, settings.instances_format)
+    headers = read_headers(files, signature, settings.csv_rows)
     folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
     if folder.finished is not None:
         return _told(settings, folder, folder.finished)
     plan = plan_shards(files, folder.plan.shards, folder.plan.seed)
     lines_before = RawArray(c_int64, [-1] * max(1, sum(map(len, plan))))
-    job = Job(settings, signature, files, plan, folder.work, lines_before, os.getpid())
+    job = Job(settings, signature, files, plan, folder.work, lines_before, os.getpid(), headers)
     try:
         manifest = _predict_all(job, folder, watches, started)
     except UnusableModelError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BrokenOffError
@@ -18,7 +19,7 @@ NEWLINE = ord("\n")
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reading of all input files found; `lines` is None for compressed ones."""
+    """What a reading of all input files found; `lines` (without headers) is None where lines are no instances."""
 
     digests: list[str]
     lines: list[int | None]
@@ -33,19 +34,20 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
     digests, lines = [], []
     for number, file in enumerate(files):
         inside = sorted((r for r in ranges if r.file == number and r.start), key=lambda r: r.start)
-        digest, count, size = _scan(file.path, inside, lines_before)
+        digest, count, size = _scan(file, inside, lines_before)
         if size != file.size:
             msg = f"Input {file.name!r} changed while it was read"
             raise BrokenOffError(msg)
         digests.append(digest)
-        lines.append(None if file.gzipped else count)
+        header = file.format is Format.CSV
+        lines.append(count - header if file.splittable else None)
     return Scan(digests, lines)
 
 
-def _scan(path: Path, inside: list[Range], lines_before: "Array[c_int64] | None") -> tuple[str, int, int]:
+def _scan(file: InputFile, inside: list[Range], lines_before: "Array[c_int64] | None") -> tuple[str, int, int]:
     digest, newlines, offset, last = hashlib.sha256(), 0, 0, b"\n"
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
+    with file.open() as stream:
+        while chunk := stream.read(CHUNK):
             digest.update(chunk)
             while inside and inside[0].start - 1 <= offset + len(chunk):
                 part = inside.pop(0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
+from model.batch_predict.formats import Format
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 
 DEFAULT_BATCH = 8192  # rows per call of the model: TensorFlow gains nothing from more, small models lose below 1,000
@@ -70,3 +71,5 @@ class Settings:
     parent: int | None = None  # the process to end with
     config: InstanceConfig = AS_IT_IS
     parity: str = ""  # the service whose failures of whole batches are copied
+    instances_format: Format | None = None  # None: as each file's name tells
+    csv_rows: str = ""  # "object", "array", or as the header fits

@@ -11,20 +11,22 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from model.batch_predict.blocks import Block, Position, read_blocks
+from model.batch_predict.blocks import Block, Position
+from model.batch_predict.decoding import decode_block
+from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
 from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range, Shards
+from model.batch_predict.readers import Headers, read_instances
 from model.batch_predict.records import Records, encode_rows, make_records
 from model.batch_predict.settings import Settings
 from model.batch_predict.shard import Counts, Entry, Shard, open_shard, shard_files
-from model.batch_predict.transforms import Sent, decode_sent, send, with_heads
+from model.batch_predict.transforms import Sent, with_heads
 from model.instances import Decoded, InstanceDecoder, instance_decoder
 from model.lifetime import die_with
 from model.predictions import Encoder, prediction_encoder
-from model.rejections import Rejection, read_key
 from model.signature import Signature
 
 
@@ -39,6 +41,7 @@ class Job:
     folder: Path
     lines_before: "Array[c_int64]"
     parent: int
+    headers: Headers
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,9 @@ class Worker:
         for place in range(since.part, len(parts)):
             resumed = place == since.part and since.offset >= 0
             position = Position(since.offset, since.range_lines) if resumed else None
-            for block in read_blocks(self.job.files[parts[place].file], parts[place], position):
-                yield Pending(parts[place], place, block, *self._decoded(block))
-
-    def _decoded(self, block: Block) -> tuple[Decoded, Sent | None]:
-        lines = block.lines if block.last_line_fault is None else block.lines[:-1]
-        sent = send(self.job.settings.config, lines) if self.job.settings.config else None
-        decoded = decode_sent(self.decode, sent) if sent else self.decode(lines)
-        if block.last_line_fault is None:
-            return decoded, sent
-        last = Rejection(len(lines), read_key(block.lines[-1][: 1 << 20]), *block.last_line_fault)
-        return Decoded(decoded.groups, [*decoded.rejections, last], decoded.blank), sent
+            file = self.job.files[parts[place].file]
+            for block in read_instances(file, parts[place], position, self.job.headers):
+                yield Pending(parts[place], place, block, *decode_block(self.decode, block, self.job.settings.config))
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
         records = self._records(number, shard, pending, answer)
@@ -116,15 +111,14 @@ class Worker:
 
     def _records(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> Records:
         settings, block = self.job.settings, pending.block
-        sent, decoded = pending.sent, pending.decoded
-        as_is = settings.with_instance and not sent
-        rows, failures = encode_rows(self.encode, block, decoded, answer.groups, as_is)
+        sent, decoded, file = pending.sent, pending.decoded, self.job.files[pending.part.file]
+        echo = settings.with_instance or file.format is Format.FILE_LIST  # only its name says whose prediction it is
+        rows, failures = encode_rows(self.encode, block, decoded, answer.groups, echo and not sent)
         if sent:
             rows, failures = with_heads(sent, rows), sent.keyed(failures)
-        name = self.job.files[pending.part.file].name
 
         def name_line(at: int) -> tuple[str, int]:
-            return name, self._lines_before(pending.part) + block.first_line + at + 1
+            return file.name, self._lines_before(pending.part) + block.first_line + at + 1
 
         if settings.parity:
             size, found = settings.batch_size or BATCH, [*decoded.rejections, *failures]
