@@ -18,9 +18,9 @@ from infra.emulator.storage_bucket_rules import (
     check_unmoved,
     completed,
 )
-from infra.emulator.storage_conditions import condition_not_met, flag, integer
+from infra.emulator.storage_conditions import condition_not_met, etags_of, flag, integer
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
-from infra.emulator.storage_resource import base_of, bucket_resource, merged
+from infra.emulator.storage_resource import base_of, bucket_resource, etag_of, merged
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, bury_bucket, grave_of
 
 TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
@@ -54,7 +54,7 @@ def get(call: Call) -> Json | Response:
     """Return a bucket, or a soft-deleted one by its generation; 304 where the caller has this metageneration."""
     body = _soft_deleted(call) if flag(call.query, "softDeleted") else require_bucket(call.cloud, call.path["bucket"])
     _check_match(call, body)
-    if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
+    if _is_known(call, body):
         return Response(status_code=304)
     return _resource(call, body)
 
@@ -182,15 +182,26 @@ def _resource(call: Call, body: Json) -> Json:
 
 
 def _check_match(call: Call, body: Json) -> None:
-    expected = integer(call.query, "ifMetagenerationMatch")
-    if expected not in {None, int(body["metageneration"])}:
+    expected, etags = integer(call.query, "ifMetagenerationMatch"), etags_of({}, call.headers, "if-match")
+    if expected not in {None, int(body["metageneration"])} or (etags and not {"*", _etag(body)} & set(etags)):
         raise condition_not_met()
+
+
+def _is_known(call: Call, body: Json) -> bool:
+    """Tell whether the caller has this metageneration already, and wants none of it."""
+    if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
+        return True
+    return bool({"*", _etag(body)} & set(etags_of({}, call.headers, "if-none-match")))
 
 
 def _check_versions(call: Call, body: Json) -> None:
     _check_match(call, body)
-    if integer(call.query, "ifMetagenerationNotMatch") == int(body["metageneration"]):
+    if _is_known(call, body):
         raise condition_not_met()
+
+
+def _etag(body: Json) -> str:
+    return etag_of(int(body["metageneration"]))
 
 
 def _check_access_lists(settings: Json, call: Call) -> None:

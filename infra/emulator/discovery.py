@@ -43,6 +43,7 @@ class Method:
     template: str
     parameters: Json
     request: str
+    response: str = ""  # the schema of its answer
 
 
 @dataclass
@@ -130,7 +131,8 @@ def _plant(root: Node, method: Json) -> None:
             branch = REST if position == len(segments) - 1 and _takes_rest(method) else "{}"
         node = node.branches.setdefault(branch, Node())
     request = method.get("request", {}).get("$ref", "")
-    planted = Method(method["id"], _unversioned(method["path"]), method.get("parameters", {}), request)
+    response = method.get("response", {}).get("$ref", "")
+    planted = Method(method["id"], _unversioned(method["path"]), method.get("parameters", {}), request, response)
     node.methods.setdefault((method["httpMethod"], custom), planted)
 
 

@@ -15,6 +15,7 @@ from infra.emulator.discovery import Document, Method, document, is_raw, serves
 from infra.emulator.errors import ApiError, invalid, not_found, unimplemented
 from infra.emulator.exchange import note_method
 from infra.emulator.parameters import checked_query
+from infra.emulator.partial_response import checked_mask, mask_of, selected
 from infra.emulator.projects import by_id, remember
 from infra.emulator.unforeseen import unforeseen
 from infra.emulator.validation import checked_body
@@ -74,7 +75,10 @@ def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
     verb, query, body = _overridden(incoming)
     (method, path), content = find(verb, incoming.path)
     note_method(method.id)
-    call_query = checked_query(content, method, parse_qsl(query, keep_blank_values=True), lenient=lenient)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    call_query = checked_query(content, method, pairs, lenient=lenient)
+    wanted = mask_of(pairs, incoming.headers)
+    mask = checked_mask(content, method, wanted) if wanted else {}
     handler = HANDLERS.get(method.id)
     raw = is_raw(content, method)
     checked = _loosely(body) if raw else checked_body(content, method, _json(body), lenient=lenient) if body else {}
@@ -82,7 +86,8 @@ def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
         raise unimplemented(f"{method.id} ({content.version}) is not implemented by the local cloud.")
     remember(cloud, path, call_query)
     path, headers = by_id(cloud, path), incoming.headers
-    return handler(Call(cloud, method.id, content.api, content.version, path, call_query, checked, headers, body))
+    answered = handler(Call(cloud, method.id, content.api, content.version, path, call_query, checked, headers, body))
+    return selected(answered, mask) if isinstance(answered, dict) else answered
 
 
 @lru_cache(maxsize=4096)

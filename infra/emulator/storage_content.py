@@ -5,7 +5,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import IO
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ from infra.emulator.calls import Cloud
 from infra.emulator.objects import require_object
 from infra.emulator.storage_blobs import PIECE
 from infra.emulator.storage_catalog import StoredObject
-from infra.emulator.storage_conditions import Query, conditions_of, integer
+from infra.emulator.storage_conditions import Query, condition_not_met, conditions_of, integer
 from infra.emulator.storage_resource import object_etag
 
 
@@ -25,16 +25,26 @@ def object_content(
     """Answer a read of an object's bytes."""
     found, file = open_object(cloud, bucket, name, integer(query, "generation"))
     try:
-        conditions = conditions_of(query)
-        etag = object_etag(found)
-        if conditions.excludes(found) or etag in headers.get("if-none-match", "").replace('"', "").split(", "):
+        conditions = conditions_of(query, headers=headers)
+        changed = datetime.fromisoformat(found.body["updated"]).replace(microsecond=0)
+        if conditions.excludes(found) or _is_not_after(changed, headers.get("if-modified-since")):
             file.close()
-            return Response(status_code=304, headers={"etag": etag})
+            return Response(status_code=304, headers={"etag": object_etag(found)})
         conditions.check(found)
+        if "if-unmodified-since" in headers and not _is_not_after(changed, headers["if-unmodified-since"]):
+            raise condition_not_met()
         return _content(found, file, headers, query, head=head)
     except BaseException:
         file.close()
         raise
+
+
+def _is_not_after(changed: datetime, text: str | None) -> bool:
+    """Tell whether a header names a time, and the object was not changed since."""
+    try:
+        return text is not None and changed <= parsedate_to_datetime(text)
+    except (ValueError, TypeError):  # a header that is no time is none
+        return False
 
 
 def open_object(cloud: Cloud, bucket: str, name: str, generation: int | None = None) -> tuple[StoredObject, IO[bytes]]:

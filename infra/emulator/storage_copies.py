@@ -56,13 +56,15 @@ def compose(call: Call) -> Json:
     finally:
         writer.discard()
     fields = {**(call.body.get("destination") or {}), "componentCount": count}
-    return object_resource(commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query)), base_of(call))
+    return object_resource(
+        commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query, headers=call.headers)), base_of(call)
+    )
 
 
 def _copied(call: Call) -> StoredObject:
     cloud, path = call.cloud, call.path
     check_name(path["destinationObject"])
-    conditions, generation = conditions_of(call.query), integer(call.query, "sourceGeneration")
+    conditions, generation = conditions_of(call.query, headers=call.headers), integer(call.query, "sourceGeneration")
     with discarding(cloud) as freed, cloud.resources.transaction():
         source = require_object(cloud, path["sourceBucket"], path["sourceObject"], generation)
         conditions_of(call.query, "ifSource").check(source)

@@ -1,6 +1,6 @@
 """One object at a time: its metadata read and changed, the object deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
@@ -26,7 +26,7 @@ def get(call: Call) -> Json | Response:
         raise invalid(msg, reason="required")
     path = call.path
     found = require_object(call.cloud, path["bucket"], path["object"], generation, soft_deleted=soft_deleted)
-    conditions = conditions_of(call.query)
+    conditions = conditions_of(call.query, headers=call.headers)
     if conditions.excludes(found):
         return Response(status_code=304)
     conditions.check(found)
@@ -55,17 +55,17 @@ def update(call: Call) -> Json:
 @handles("storage.objects.delete")
 def delete(call: Call) -> Response:
     """Delete the live generation (noncurrent then, where the bucket keeps versions), or a named one."""
-    delete_object(call.cloud, call.path["bucket"], call.path["object"], call.query)
+    delete_object(call.cloud, call.path["bucket"], call.path["object"], call.query, call.headers)
     return Response(status_code=200)  # the status that was recorded, with an empty body
 
 
-def delete_object(cloud: Cloud, bucket: str, name: str, query: Query) -> None:
+def delete_object(cloud: Cloud, bucket: str, name: str, query: Query, headers: Mapping[str, str]) -> None:
     """Delete an object under the preconditions of a query."""
     generation = integer(query, "generation")
     with discarding(cloud) as freed, cloud.resources.transaction():
         home = require_bucket(cloud, bucket)
         found = require_object(cloud, bucket, name, generation)
-        conditions_of(query).check(found)
+        conditions_of(query, headers=headers).check(found)
         check_unprotected(cloud, home, found)
         freed.extend((retire if generation is None else bury)(cloud, home, found))
 
@@ -76,7 +76,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
     check_no_access_list(require_bucket(call.cloud, bucket), call.query, call.body)
     with call.resources.transaction():
         found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
-        conditions_of(call.query).check(found)
+        conditions_of(call.query, headers=call.headers).check(found)
         body = {key: value for key, value in change(found.body).items() if value != {}}
         body.setdefault("contentType", "application/octet-stream")
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}

@@ -21,7 +21,7 @@ def restore(call: Call) -> Json:
     with discarding(cloud) as freed, cloud.resources.transaction():
         found = require_object(cloud, path["bucket"], path["object"], generation, soft_deleted=True)
         kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount"}}
-        to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query))
+        to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
         sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
         made = place(to, Blob(found.blob, found.path, found.size, sums), freed)
     return object_resource(made, base_of(call))

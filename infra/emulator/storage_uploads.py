@@ -12,10 +12,11 @@ from infra.emulator.calls import PROJECT_NUMBER, Cloud
 from infra.emulator.discovery import document
 from infra.emulator.errors import invalid
 from infra.emulator.objects import check_name, commit, require_bucket
+from infra.emulator.partial_response import mask_of, parsed, selected
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import PIECE, BlobWriter, Sums, open_writer, publish
 from infra.emulator.storage_catalog import StoredObject
-from infra.emulator.storage_conditions import Query, conditions_of
+from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_multipart import RelatedReader
 from infra.emulator.storage_objects import check_no_access_list
 from infra.emulator.storage_resource import base_address, inserted_resource
@@ -49,6 +50,7 @@ def upload_of(request: Request, fields: Json | None = None) -> Upload:
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
+    query |= {name: [request.headers[name]] for name in ETAG_HEADERS if name in request.headers}
     fields = dict(fields or {})
     if encoding := query.get("contentEncoding"):
         fields.setdefault("contentEncoding", encoding[0])
@@ -109,7 +111,9 @@ def _finish(upload: Upload, writer: BlobWriter) -> Json:
 
 def answer(upload: Upload, found: StoredObject) -> Json:
     """Return what an upload answers."""
-    return inserted_resource(found, base_address(upload.cloud, upload.headers), PROJECT_NUMBER)
+    resource = inserted_resource(found, base_address(upload.cloud, upload.headers), PROJECT_NUMBER)
+    wanted = mask_of(((name, value) for name, values in upload.query.items() for value in values), upload.headers)
+    return dict(selected(resource, parsed(wanted))) if wanted else resource
 
 
 def check_sums(upload: Upload, sums: Sums) -> None:

@@ -28,6 +28,8 @@ CODES = {
 CONDITIONS = {
     "x-goog-if-generation-match": "ifGenerationMatch",
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
+    "x-goog-if-generation-not-match": "ifGenerationNotMatch",
+    "x-goog-if-metageneration-not-match": "ifMetagenerationNotMatch",
 }
 
 
@@ -71,7 +73,7 @@ async def _answer(request: Request) -> Response:
     if request.method == "PUT":
         return await _put(request, upload)
     if request.method == "DELETE":
-        await to_thread.run_sync(delete_object, upload.cloud, upload.bucket, upload.name, upload.query)
+        await to_thread.run_sync(delete_object, upload.cloud, upload.bucket, upload.name, upload.query, {})
         return Response(status_code=204)
     msg = "POST of forms is not implemented by the local cloud. Use PUT."
     raise unimplemented(msg)
