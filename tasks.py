@@ -20,6 +20,7 @@ from infra import (
     bench_tasks,
     check_tasks,
     deployment,
+    image_tasks,
     local_admin_tasks,
     local_tasks,
     migration_tasks,
@@ -32,6 +33,7 @@ from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, ref
 from infra.errors import InfraError
 from infra.platforms import need_aliases
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
+from infra.serving_image import PREBUILT
 from infra.setting_table import WRAPPERS
 from infra.settings import NAMESPACE, from_config
 from infra.stacks import Stack, read_stack, write_setting
@@ -96,6 +98,7 @@ def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
 
     target = read_stack(stack)
     digests = {wrapper: checked_digest(SAVED_MODELS / wrapper) for wrapper in WRAPPERS}
+    check_operations(target.setting("servingImage", ""))
     found = deployment.outputs(target)
     models = {wrapper: upload_model(found, wrapper, sha256) for wrapper, sha256 in digests.items()}
     setting = {name: {key: model[key] for key in ("artifactUri", "digest")} for name, model in models.items()}
@@ -250,6 +253,8 @@ def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "",
         export(c)
         heading(5, "the SavedModels, uploaded under their content's digest")
         upload(c, stack=stack)
+        if not read_stack(stack).local_url:
+            image_tasks.image(c, stack=stack)
         heading(6, "a model, its version and an endpoint that serves it, for each wrapper")
         deploy(c, stack=stack, engine=engine)
         for wrapper in WRAPPERS:
@@ -307,6 +312,20 @@ def set_platform(stack: Stack, platform: str) -> None:
     write_setting(stack, "platform", platform)
 
 
+def check_operations(serving_image: str) -> None:
+    """Refuse, before anything is uploaded, models that Google's prebuilt TensorFlow image could not load."""
+    from model.graph_operations import unknown_to_prebuilt
+
+    if serving_image != PREBUILT and "/vertex-ai/prediction/tf2-" not in serving_image:
+        return
+    for wrapper in WRAPPERS:
+        unknown = unknown_to_prebuilt(SAVED_MODELS / wrapper)
+        if unknown:
+            what = f"{SAVED_MODELS / wrapper} has what TensorFlow 2.15 does not know: {', '.join(unknown)}"
+            raise InfraError(f"{what}. Run: pulumi config rm keras-batch-prediction:servingImage, then: invoke image")
+        say(f"{wrapper}: TensorFlow 2.15 knows every operation; the prebuilt image goes on 2027-01-14")
+
+
 def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
     """Upload one SavedModel below its digest."""
     from infra.storage import upload_folder
@@ -337,6 +356,7 @@ namespace = Collection(
     train,
     export,
     upload,
+    image_tasks.image,
     deploy,
     predict,
     results,

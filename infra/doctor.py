@@ -100,9 +100,9 @@ def project(patient: Patient) -> Finding:
 
 def apis(patient: Patient) -> Finding:
     """Look which of the APIs that the program uses are enabled."""
-    from infra.environment import ALWAYS, FOR_NOTEBOOK  # noqa: PLC0415  # pulumi_gcp takes a second to import
+    from infra.environment import wanted_apis  # noqa: PLC0415  # pulumi_gcp takes a second to import
 
-    wanted = sorted({*ALWAYS, *(FOR_NOTEBOOK if patient.settings.notebook else ())})
+    wanted = sorted(wanted_apis(patient.settings))
     connection = connection_to(patient.stack, "serviceusage")
     parent = f"projects/{patient.settings.project}"
     names = [f"{parent}/services/{api}.googleapis.com" for api in wanted]

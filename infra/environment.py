@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_gcp as gcp
 
+from infra.serving_image import is_own
 from infra.setting_table import CLASSIC
 from infra.settings import Settings
 
 ALWAYS = ("aiplatform", "cloudresourcemanager", "iam", "storage")
+FOR_IMAGE = ("artifactregistry", "cloudbuild")
 FOR_NOTEBOOK = ("compute", "notebooks")
 FOR_PLATFORM = {CLASSIC: ("ml",)}
 STALE_DAYS = 7  # how long replaced or deleted objects, and unfinished uploads, are kept
@@ -18,8 +20,14 @@ def enable_apis(settings: Settings) -> list[gcp.projects.Service]:
     """Enable the APIs that the stack needs; `destroy` leaves them on, for others of the project may use them."""
     return [
         gcp.projects.Service(f"{name}-api", service=f"{name}.googleapis.com", disable_on_destroy=False)
-        for name in (*ALWAYS, *(FOR_NOTEBOOK if settings.notebook else ()), *FOR_PLATFORM.get(settings.platform, ()))
+        for name in wanted_apis(settings)
     ]
+
+
+def wanted_apis(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the APIs that a stack uses, without their domain."""
+    platform = FOR_PLATFORM.get(settings.platform, ())
+    return (*ALWAYS, *FOR_IMAGE * is_own(settings), *FOR_NOTEBOOK * settings.notebook, *platform)
 
 
 def create_bucket(

@@ -22,6 +22,8 @@ class Api:
 
 APIS = {
     "aiplatform": Api("v1", "vertexAi"),
+    "artifactregistry": Api("v1", "artifactRegistry"),
+    "cloudbuild": Api("v1", "cloudBuild"),
     "cloudresourcemanager": Api("v3", "resourceManagerV3"),
     "iam": Api("v1", "iamBeta"),
     "notebooks": Api("v2", "workbench"),

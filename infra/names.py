@@ -28,6 +28,16 @@ class Names:
         return f"notebook-{self._short(21)}"
 
     @property
+    def build_account(self) -> str:
+        """The id of the account that builds the serving image (30 characters)."""
+        return f"build-{self._short(24)}"
+
+    @property
+    def repository(self) -> str:
+        """The id of the repository that the serving image is in (63 characters)."""
+        return f"serving-{self._short(55)}"
+
+    @property
     def notebook(self) -> str:
         """The workbench instance's name (63 characters)."""
         return f"notebook-{self._short(54)}"

@@ -9,7 +9,9 @@ from infra.classic_serving import create_classic_model
 from infra.environment import create_bucket, enable_apis
 from infra.names import Names
 from infra.notebook import create_notebook
+from infra.registry import create_registry
 from infra.serving import create_endpoint, create_model, deploy_version
+from infra.serving_image import image_uri, is_own, warn_about
 from infra.setting_table import CLASSIC
 from infra.settings import NAMESPACE, read_settings
 
@@ -24,6 +26,11 @@ def deploy() -> None:
     bucket = create_bucket(settings, labels, depends_on=apis)
     prediction_account = create_prediction_account(names, bucket, depends_on=apis)
 
+    registry: dict[str, Any] = {}
+    if is_own(settings):
+        made = create_registry(settings, names, bucket, labels, depends_on=apis)
+        registry = {"repository": made.repository.repository_id, "buildAccount": made.account.email}
+
     notebook: dict[str, Any] = {}
     if settings.notebook:
         notebook_account = create_notebook_account(settings, names, bucket, prediction_account, depends_on=apis)
@@ -32,6 +39,8 @@ def deploy() -> None:
 
     on_classic = settings.platform == CLASSIC
     create = create_classic_model if on_classic else create_model
+    if settings.models and not on_classic:
+        warn_about(image_uri(settings, names))
     served = {
         wrapper: create(wrapper, settings, names, labels, depends_on=[*apis, bucket]) for wrapper in settings.models
     }
@@ -53,6 +62,7 @@ def deploy() -> None:
     pulumi.export("bucket", bucket.name)
     pulumi.export("bucketUrl", bucket.url)
     pulumi.export("predictionAccount", prediction_account.email)
+    pulumi.export("registry", registry)
     pulumi.export("notebook", notebook)
     pulumi.export("models", {wrapper: model.outputs for wrapper, model in served.items()})
     pulumi.export("endpoints", endpoints)

@@ -136,6 +136,27 @@ def job_counter(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         yield update
 
 
+@contextmanager
+def state_line(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show the state of something that takes long, and for how long, on stderr; in a log, one line a state.
+
+    The yielded function takes it at each look: its `status`, or whether it is `done`.
+    """
+    with _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        shown = bar.add_task(title, total=None)
+        last = ""
+
+        def update(seen: Mapping[str, Any]) -> None:
+            nonlocal last
+            state = str(seen.get("status") or ("done" if seen.get("done") else "under way")).lower()
+            bar.update(shown, description=f"{title} {state}")
+            if bar.disable and state != last:
+                say(f"  {title} {state}")
+            last = state
+
+        yield update
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table on stdout, numbers to the right."""
     print(title)

@@ -11,6 +11,7 @@ from infra.classic_version import ClassicVersion
 from infra.model_deployment import Deployment
 from infra.model_version import DEFAULT, Model, ModelVersion
 from infra.names import Names
+from infra.serving_image import container_spec, image_uri
 from infra.settings import Settings
 
 
@@ -23,16 +24,6 @@ class Served:
     outputs: dict[str, Any]
 
 
-def container_spec(settings: Settings) -> dict[str, Any]:
-    """Return the container that serves a version: our own server, in the image of the stack's setting."""
-    return {
-        "imageUri": settings.serving_image,
-        "predictRoute": "/predict",
-        "healthRoute": "/health",
-        "ports": [{"containerPort": 8080}],
-    }
-
-
 def create_model(
     wrapper: str, settings: Settings, names: Names, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
 ) -> Served:
@@ -41,7 +32,7 @@ def create_model(
     source = {
         "artifact_uri": uploaded.artifact_uri,
         "digest": uploaded.digest,
-        "container_spec": container_spec(settings),
+        "container_spec": container_spec(image_uri(settings, names)),
     }
     model = Model(
         f"{wrapper}-model",

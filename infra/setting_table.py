@@ -22,7 +22,10 @@ BUCKET = matching(r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", "a bucket name: 3
 MACHINE_TYPE = matching(r"[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9]", "a machine type such as n1-standard-2")
 BACKEND = matching(r"|(gs|s3|azblob|file|https)://\S+", "empty, or an address such as gs://my-project-pulumi-state")
 STATE = "gs://my-project-pulumi-state"
-IMAGE = matching(r"[a-z0-9][^\s]*/[^\s]+", "an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME")
+IMAGE = matching(
+    r"|prebuilt|[a-z0-9][^\s]*/[^\s]+",
+    "empty, prebuilt, or an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME@sha256:DIGEST",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ OWN = (
         whole(7, 90, also=(0,)),
         7,
     ),
-    _own("production", "Whether bucket and models are protected from being deleted or replaced.", boolean, False),
+    _own(
+        "production", "Whether bucket, models and images are protected from deletion and replacement.", boolean, False
+    ),
     _own("forceDestroy", "Whether destroy deletes a bucket that still holds objects.", boolean, False),
     _own("labels", "Labels on everything that takes them.", labels(OWN_LABELS), {}, {"team": "pricing"}),
     _own("notebook", "Whether there is a workbench instance.", boolean, False),
@@ -107,9 +112,11 @@ OWN = (
     _own("models", "The uploaded models; invoke upload writes it.", uploaded_models(WRAPPERS), {}),
     _own(
         "servingImage",
-        "The container that serves the models, from Artifact Registry.",
+        "The container that serves the models; invoke image builds this project's and writes it. prebuilt: Google's for"
+        " TensorFlow 2.15, until 2027-01-14.",
         IMAGE,
-        f"{{region}}-docker.pkg.dev/{{project}}/serving/{NAMESPACE}:latest",
+        "",
+        "prebuilt",
     ),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in (*GOOGLE, *OWN)}

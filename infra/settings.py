@@ -63,6 +63,7 @@ class Settings:
     max_rmse: float  # 1,000 dollars
     models: Mapping[str, UploadedModel]
     serving_image: str
+    local: bool  # on a local cloud, not on Google's
     api_endpoint: str  # what aiplatform's paths (v1/projects/…) are appended to
     storage_endpoint: str
 
@@ -103,6 +104,7 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         max_rmse=setting("maxRmse"),
         models=setting("models"),
         serving_image=setting("servingImage"),
+        local=_storage_endpoint(config) != GOOGLE_STORAGE,
         api_endpoint=vertex_endpoint(config, region),
         storage_endpoint=_storage_endpoint(config),
     )

@@ -207,6 +207,16 @@ LIVES = {
             "condition": {"title": "until", "expression": "request.time < timestamp('2030-01-01T00:00:00Z')"},
         },
     ),
+    "repository member": Life(
+        "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember",
+        {
+            "project": OWNER,
+            "location": "us-central1",
+            "repository": "life-images",
+            "role": "roles/artifactregistry.writer",
+            "member": "user:life@example.com",
+        },
+    ),
     "account member": Life(
         "gcp:serviceaccount/iAMMember:IAMMember",
         {
@@ -237,6 +247,8 @@ def holders(provider: GcpProvider) -> None:
     create(provider, "gcp:compute/router:Router", {"name": "life-router", "network": "life-net"})
     pool = {"workloadIdentityPoolId": "life-holder-pool"}
     create(provider, "gcp:iam/workloadIdentityPool:WorkloadIdentityPool", pool)
+    repository = {"repositoryId": "life-images", "location": "us-central1", "format": "DOCKER"}
+    create(provider, "gcp:artifactregistry/repository:Repository", repository)
 
 
 def create(provider: GcpProvider, kind: str, program: Properties) -> Standing:

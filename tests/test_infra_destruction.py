@@ -13,7 +13,7 @@ from infra.reporting import confirm_name
 from infra.settings import NAMESPACE
 from infra.stacks import ROOT, Stack, StackError
 from tests.real_stack import DATA
-from tests.test_infra_program import run_program
+from tests.test_infra_program import IMAGE, run_program
 
 GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
 
@@ -65,7 +65,7 @@ def test_protected_data_is_refused_before_anything_goes() -> None:
     refuse_protected(fate_of(stack(), STATE[:3]))
 
 
-def test_production_protects_bucket_and_models_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_protects_bucket_models_and_images_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions are replaced with every upload, accounts and notebook can be made again."""
     protected: set[str] = set()
     register = MockMonitor.RegisterResource
@@ -76,11 +76,16 @@ def test_production_protects_bucket_and_models_and_nothing_else(monkeypatch: pyt
 
     monkeypatch.setattr(MockMonitor, "RegisterResource", recorded)
     models = '{"decorator": {"artifactUri": "gs://b-b/models/decorator/bbbbbbbb", "digest": "bbbbbbbb"}}'
-    config = {**GOOGLE, f"{NAMESPACE}:models": models, f"{NAMESPACE}:notebook": "true"}
+    config = {
+        **GOOGLE,
+        f"{NAMESPACE}:servingImage": IMAGE.replace("europe-west4", GOOGLE["gcp:region"]),
+        f"{NAMESPACE}:models": models,
+        f"{NAMESPACE}:notebook": "true",
+    }
     run_program(config)
     assert protected == set()
     run_program({**config, f"{NAMESPACE}:production": "true"})
-    assert protected == {"bucket", "decorator-model"}
+    assert protected == {"bucket", "decorator-model", "serving-repository"}
 
 
 class Terminal(io.StringIO):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
 ACCOUNTS = "my-project.iam.gserviceaccount.com"
 MODEL = "projects/p/locations/r/models/m"
+IMAGE = f"europe-west4-docker.pkg.dev/my-project/serving-dev/{NAMESPACE}@sha256:{'a' * 64}"
 MODELS = (
     '{"functional": {"artifactUri": "gs://b-b/models/functional/aaaaaaaa", "digest": "aaaaaaaa"},'
     ' "decorator": {"artifactUri": "gs://b-b/models/decorator/bbbbbbbb", "digest": "bbbbbbbb"}}'
@@ -91,7 +92,13 @@ def _run_program(config: dict[str, Any], stack: str) -> tuple[Recorder, dict[str
 @pytest.fixture(scope="module")
 def full() -> tuple[Recorder, dict[str, Any]]:
     """A stack with everything on."""
-    extra = {"notebook": "true", "endpoints": '["decorator"]', "models": MODELS, "labels": '{"team": "pricing"}'}
+    extra = {
+        "servingImage": IMAGE,
+        "notebook": "true",
+        "endpoints": '["decorator"]',
+        "models": MODELS,
+        "labels": '{"team": "pricing"}',
+    }
     return run_program({**GOOGLE, **{f"{NAMESPACE}:{key}": value for key, value in extra.items()}})
 
 
@@ -100,11 +107,18 @@ def test_a_stack_without_models_is_the_environment_only() -> None:
     recorder, outputs = run_program(GOOGLE)
     assert sorted(recorder.resources) == [
         "aiplatform-api",
+        "artifactregistry-api",
         "bucket",
+        "build-account",
+        "build-reads-bucket",
+        "build-writes-logs",
+        "build-writes-repository",
+        "cloudbuild-api",
         "cloudresourcemanager-api",
         "iam-api",
         "prediction-account",
         "prediction-reads-bucket",
+        "serving-repository",
         "storage-api",
     ]
     assert outputs["models"] == {}
@@ -133,12 +147,17 @@ def test_roles_are_the_least_and_bound_to_the_bucket_where_they_can_be(full: tup
         for name, args in full[0].resources.items()
         if args.typ.endswith("Member")
     }
-    prediction, notebook = (f"serviceAccount:{who}-dev@{ACCOUNTS}" for who in ("prediction", "notebook"))
+    prediction, notebook, build = (
+        f"serviceAccount:{who}-dev@{ACCOUNTS}" for who in ("prediction", "notebook", "build")
+    )
     assert grants == {
         "prediction-reads-bucket": ("roles/storage.objectViewer", prediction),
         "notebook-uses-bucket": ("roles/storage.objectUser", notebook),
         "notebook-uses-vertex": ("roles/aiplatform.user", notebook),
         "notebook-acts-as-prediction": ("roles/iam.serviceAccountUser", notebook),
+        "build-reads-bucket": ("roles/storage.objectViewer", build),
+        "build-writes-repository": ("roles/artifactregistry.writer", build),
+        "build-writes-logs": ("roles/logging.logWriter", build),
     }
 
 
@@ -157,6 +176,8 @@ def test_apis_stay_enabled_when_the_stack_goes(full: tuple[Recorder, dict[str, A
     services = full[0].of("Service")
     assert {service["service"].split(".")[0] for service in services} == {
         "aiplatform",
+        "artifactregistry",
+        "cloudbuild",
         "cloudresourcemanager",
         "compute",
         "iam",
@@ -174,7 +195,32 @@ def test_every_uploaded_wrapper_has_a_model_and_a_version(full: tuple[Recorder, 
     container = versions["aaaaaaaa"]["container_spec"]
     assert container["predictRoute"] == "/predict"
     assert container["ports"] == [{"containerPort": 8080}]
+    assert container["imageUri"] == IMAGE
+    assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": 8080}
     assert {inputs["model_id"] for inputs in full[0].of("Model")} == {"housing-functional-dev", "housing-decorator-dev"}
+
+
+def test_models_of_a_google_stack_wait_for_their_image() -> None:
+    """Nothing is uploaded to a model whose container is not there; a local cloud serves without an image."""
+    with pytest.raises(pulumi.RunError, match=r"servingImage is empty: .* Run: invoke image --stack dev"):
+        run_program({**GOOGLE, f"{NAMESPACE}:models": MODELS})
+    local = {**local_stack_config("http://127.0.0.1:1234"), f"{NAMESPACE}:models": MODELS}
+    version, _ = run_program(local, "local")[0].of("ModelVersion")
+    assert version["container_spec"]["imageUri"].endswith(f"/serving-local/{NAMESPACE}:latest")
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [("us-central1", "us"), ("europe-west4", "europe"), ("asia-east1", "asia"), ("me-west1", "europe")],
+)
+def test_the_prebuilt_image_is_that_of_the_regions_continent(region: str, host: str) -> None:
+    """Its routes and probes are Google's own; the stack has no repository and no account to build with."""
+    extra = {"gcp:region": region, f"{NAMESPACE}:servingImage": "prebuilt", f"{NAMESPACE}:models": MODELS}
+    recorder, outputs = run_program({**GOOGLE, **extra})
+    image = f"{host}-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+    assert [version["container_spec"] for version in recorder.of("ModelVersion")] == [{"imageUri": image}] * 2
+    assert recorder.of("Repository") == []
+    assert outputs["registry"] == {}
 
 
 def test_a_wanted_endpoint_serves_the_wrappers_version(full: tuple[Recorder, dict[str, Any]]) -> None:

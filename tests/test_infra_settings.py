@@ -37,7 +37,7 @@ def test_a_google_stack_needs_a_project_and_a_region_only() -> None:
     assert not read.notebook
     assert read.endpoints == ()
     assert read.models == {}
-    assert read.serving_image == f"europe-west4-docker.pkg.dev/my-project/serving/{NAMESPACE}:latest"
+    assert read.serving_image == ""
     assert read.api_endpoint == "https://europe-west4-aiplatform.googleapis.com/"
     assert read.storage_endpoint == "https://storage.googleapis.com"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from infra.emulator import generic
 from infra.emulator.calls import Call, handles
-from infra.emulator.errors import invalid
+from infra.emulator.errors import invalid, not_found
 from infra.emulator.operations import finished
 from infra.emulator.policies import forget_policy, get_policy, set_policy, test_permissions
 
@@ -80,6 +80,13 @@ def delete(call: Call) -> Json:
         generic.delete(call, KIND, call.path["name"], message=NOT_FOUND)
         forget_policy(call, call.path["name"])
         return finished(call, "OperationMetadata")
+
+
+@handles("artifactregistry.projects.locations.repositories.packages.tags.get")
+def get_tag(call: Call) -> Json:
+    """Refuse: no image is ever pushed here, so no tag is there."""
+    generic.get(call, KIND, call.path["name"].partition("/packages/")[0], message=NOT_FOUND)
+    raise not_found(NOT_FOUND)
 
 
 def _repository(call: Call) -> str:

@@ -13,6 +13,7 @@ from infra.engine.gcp.members import ACCOUNT_MEMBER, BUCKET_MEMBER, KEY_MEMBER, 
 from infra.engine.gcp.networks import NETWORK, SUBNETWORK
 from infra.engine.gcp.objects import OBJECT
 from infra.engine.gcp.repositories import REPOSITORY
+from infra.engine.gcp.repository_members import REPOSITORY_MEMBER
 from infra.engine.gcp.routers import ROUTER, ROUTER_NAT
 from infra.engine.gcp.schema import ResourceType
 from infra.engine.gcp.service_identities import SERVICE_IDENTITY
@@ -40,4 +41,5 @@ TYPES: Mapping[str, ResourceType] = {
     "gcp:compute/routerNat:RouterNat": ROUTER_NAT,
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": POOL,
     "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": POOL_PROVIDER,
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": REPOSITORY_MEMBER,
 }

@@ -1,0 +1,56 @@
+"""Where the serving image is kept, in Artifact Registry, and the account that Cloud Build builds it as."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.names import Names
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The stack's repository and the account of its builds."""
+
+    repository: gcp.artifactregistry.Repository
+    account: gcp.serviceaccount.Account
+
+
+def create_registry(
+    settings: Settings,
+    names: Names,
+    bucket: gcp.storage.Bucket,
+    labels: dict[str, str],
+    depends_on: Sequence[pulumi.Resource],
+) -> Registry:
+    """Create both; the account reads the bucket, where sources are, writes the repository and its logs, no more."""
+    options = pulumi.ResourceOptions(depends_on=depends_on)
+    repository = gcp.artifactregistry.Repository(
+        "serving-repository",
+        repository_id=names.repository,
+        location=settings.region,
+        format="DOCKER",
+        description=f"Serving image of stack {names.stack}",
+        labels=labels,
+        opts=pulumi.ResourceOptions(depends_on=depends_on, protect=settings.production),
+    )
+    account = gcp.serviceaccount.Account(
+        "build-account", account_id=names.build_account, display_name=f"Builds of stack {names.stack}", opts=options
+    )
+    gcp.storage.BucketIAMMember(
+        "build-reads-bucket", bucket=bucket.name, role="roles/storage.objectViewer", member=account.member
+    )
+    gcp.artifactregistry.RepositoryIamMember(
+        "build-writes-repository",
+        project=settings.project,
+        location=settings.region,
+        repository=repository.repository_id,
+        role="roles/artifactregistry.writer",
+        member=account.member,
+    )
+    gcp.projects.IAMMember(
+        "build-writes-logs", project=settings.project, role="roles/logging.logWriter", member=account.member
+    )
+    return Registry(repository, account)
