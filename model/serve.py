@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from model.classic_online import ClassicPredictor, classic_predictor
 from model.lifetime import die_with, starter
 from model.model_folder import local_folder
 from model.online import PredictError, Predictor, error_body, predictor
@@ -33,7 +34,9 @@ AIP_HTTP_PORT      default 8080; 0 takes a free port. `ready http://…` is prin
 AIP_HTTP_HOST      default 0.0.0.0
 AIP_HEALTH_ROUTE   default /health
 AIP_PREDICT_ROUTE  default /predict
-AIP_SIGNATURE      default serving_default"""
+AIP_SIGNATURE      default serving_default
+AIP_DIALECT        ai-platform: its signatures by name and its error texts"""
+CLASSIC = "ai-platform"
 DRAIN_SECONDS = 60  # as long as the service itself waits for an answer
 
 
@@ -65,7 +68,7 @@ def read_address(environment: Mapping[str, str]) -> Address:
     )
 
 
-def application(model: Predictor, address: Address) -> Starlette:
+def application(model: Predictor | ClassicPredictor, address: Address) -> Starlette:
     """Return the server's two routes."""
 
     async def health(_request: Request) -> Response:
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     try:
         address = read_address(environment)
         listener = _listen(address)
-        model = _load(uri, environment.get("AIP_SIGNATURE") or "serving_default")
+        model = _load(uri, environment.get("AIP_SIGNATURE") or "serving_default", environment.get("AIP_DIALECT", ""))
     except (ValueError, UnusableModelError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -119,8 +122,10 @@ def _listen(address: Address) -> socket.socket:
     return listener
 
 
-def _load(uri: str, name: str) -> Predictor:
+def _load(uri: str, name: str, dialect: str) -> Predictor | ClassicPredictor:
     folder = local_folder(uri)
+    if dialect == CLASSIC:
+        return classic_predictor(folder)
     signature = read_signature(folder, name)
     return predictor(signature, load(folder, signature))
 

@@ -131,6 +131,10 @@ def _write(folder: Path) -> None:
             "mean": tf.reduce_mean(features, 0, keepdims=True) * tf.ones((tf.random.uniform((), 1, 2, tf.int32), 13))
         }
 
+    @function(features)
+    def uneven(features: Any) -> Any:
+        return {"prediction": housing.bare(features), **pooled(features)}
+
     save("keyed", serving_default=keyed)
     save("two", serving_default=keyed, doubled=doubled)
     save("functional", serving_default=functional)
@@ -142,6 +146,8 @@ def _write(folder: Path) -> None:
     save("variable", serving_default=variable)
     save("fixed", serving_default=fixed)
     save("pooled", serving_default=pooled)
+    save("uneven", serving_default=uneven)
+    save("named", priced=keyed)
     shutil.copytree(folder / "keyed", folder / "broken")
     (folder / "broken" / "saved_model.pb").write_bytes((folder / "keyed" / "saved_model.pb").read_bytes()[:700])
     shutil.copytree(folder / "keyed", folder / "no_variables")

@@ -126,10 +126,9 @@ def keyed(line: dict[str, Any]) -> tuple[int, float]:
 def test_errors_of_predictions_are_the_services_texts(projects: Any) -> None:
     """A wrong instance is answered by its error alone, worded as the service words it."""
     name = f"{PROJECT}/models/housing_price2"
-    answer = projects.predict(name=name, body={"instances": [{"features": [1.0] * 13}]}).execute()
-    assert set(answer) == {"error"}
-    assert answer["error"].startswith("Prediction failed: Invalid inputs: ")
-    assert answer["error"].endswith("(Error code: 1)")
+    rows = [{"features": [1.0] * 13}, {"features": [1.0] * 13, "key": 1}]
+    text = "Prediction failed: Invalid inputs: Input key was missing in at least one input instance. (Error code: 1)"
+    assert projects.predict(name=name, body={"instances": rows}).execute() == {"error": text}
     named = {"instances": [{"features": [1.0] * 13, "key": 1}], "signature_name": "other"}
     text = projects.predict(name=name, body=named).execute()["error"]
     assert "No signature found for signature key other." in text

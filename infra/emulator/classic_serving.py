@@ -30,6 +30,7 @@ def serve(cloud: Cloud, version: Version) -> Future[model_servers.Running]:
     """Start a version's server."""
     environment = {
         "AIP_MODE": "PREDICTION",
+        "AIP_DIALECT": "ai-platform",
         "AIP_PROJECT_NUMBER": PROJECT_NUMBER,
         "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact),
         "AIP_HTTP_HOST": "127.0.0.1",

@@ -37,7 +37,10 @@ from infra.emulator.vertex_rules import apply_mask
 CREATING, FAILED = "CREATING", "FAILED"
 MUTABLE = ("description", "requestLoggingConfig", "autoScaling.minNodes", "manualScaling.nodes")
 RESPONSE_TYPE = "type.googleapis.com/google.cloud.ml.v1.Version"
-BAD_MODEL = 'Create Version failed. Bad model detected with error: "Failed to load model: {} (Error code: 0)"'
+BAD_MODEL = (
+    'Create Version failed. Bad model detected with error: "Failed to load model: Failed to load the model due to bad '
+    "model data. tags: ['serve']\n{} (Error code: 0)\""
+)
 
 
 @handles("ml.projects.models.versions.create")
