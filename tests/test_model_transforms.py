@@ -102,6 +102,17 @@ def test_another_configuration_is_another_run(saved_models: Path, tmp_path: Path
     assert "other config" in again.stderr
 
 
+def test_lines_are_the_texts_of_a_model_that_takes_one(saved_models: Path, tmp_path: Path) -> None:
+    """With --text-lines a line is the model's one string input as it stands; other models still read JSON."""
+    (tmp_path / "in.txt").write_text('plain "text"\n\n{"text": 1}\n')
+    done = run(saved_models / "text", [tmp_path / "in.txt"], tmp_path / "out", "--text-lines")
+    assert [line["upper"] for line in done.results] == ['PLAIN "TEXT"', '{"TEXT": 1}']
+    assert done.summary["blank_lines"] == 1
+    source = mixed(tmp_path / "in.jsonl")
+    options = ("--text-lines", "--excluded-fields", "id")
+    assert run(saved_models / "keyed", [source], tmp_path / "json", *options).summary["predicted"] == 8
+
+
 def test_parity_loses_the_batch(saved_models: Path, tmp_path: Path) -> None:
     """One bad line in 64 loses 64 rows and is told as one tuple; by default it loses itself."""
     rows = [json.dumps({"features": [key / 100] * 13, "key": key}) for key in range(128)]

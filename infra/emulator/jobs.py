@@ -64,7 +64,7 @@ def start_batch(batch: Batch) -> Process:
         *(("--batch-size", str(batch.batch_size)) if batch.batch_size else ()),
         *(("--resume",) if batch.resume else ()),
         *(("--signature", batch.signature) if batch.signature else ()),
-        *(("--with-instance",) if batch.with_instance else ()),
+        "--with-instance" if batch.with_instance else "--text-lines",
         *_instance_options(batch.instance),
         *(("--parity", batch.parity) if batch.parity else ()),
         "--json",

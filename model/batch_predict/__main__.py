@@ -92,7 +92,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         workers=options.workers or _processors(),
         shards=options.shards,
         seed=options.seed,
-        with_instance=options.with_instance or bool(config),
+        with_instance=options.with_instance or bool(config.of_objects or config.type),
         resume=options.resume,
         max_errors=options.max_errors,
         roots=tuple(options.input_root),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from ctypes import c_int64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
@@ -28,6 +28,7 @@ from model.batch_predict.scan import Scan, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import last_entry, open_shard, shard_files
 from model.batch_predict.totals import Totals
+from model.batch_predict.transforms import fitting
 from model.batch_predict.worker import Job, work
 from model.batching import Batch, predict
 from model.instances import Group
@@ -55,6 +56,7 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     """
     started = time.monotonic()
     signature = read_signature(settings.saved_model, settings.signature)
+    settings = replace(settings, config=fitting(settings.config, signature))
     files = find_inputs(settings.patterns, settings.roots, settings.instances_format)
     headers = read_headers(files, signature, settings.csv_rows)
     folder = open_folder(settings, files, signature, shard_count(files, settings.workers))

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,6 +10,7 @@ import orjson
 
 from model.instances import WHITESPACE, Decoded
 from model.rejections import Rejection, duplicate_field, read_key
+from model.signature import Signature
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -23,9 +24,10 @@ class InstanceConfig:
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     type: str = ""  # "object", "array", or as the line has it
+    text: bool = False  # a line is the one text that the model takes, not JSON
 
     def __bool__(self) -> bool:
-        return bool(self.key_field or self.included or self.excluded or self.type)
+        return bool(self.of_objects or self.type or self.text)
 
     @property
     def of_objects(self) -> bool:
@@ -73,6 +75,8 @@ def send(config: InstanceConfig, lines: Sequence[bytes]) -> Sent:
 def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
     """Return what is sent for a line, and what its result says before the prediction."""
     stripped = line.strip(WHITESPACE)
+    if config.text:
+        return _text(line) if stripped else b"", b""
     try:
         fields = _fields(stripped)
     except msgspec.ValidationError:
@@ -84,6 +88,19 @@ def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
     if stripped.count(b":") > len(fields) and (name := duplicate_field(stripped)):
         raise _RefusedError("DUPLICATE_FIELD", f"field {name!r} is there twice")
     return _of_object(config, fields)
+
+
+def _text(line: bytes) -> bytes:
+    try:
+        return orjson.dumps(line.removesuffix(b"\r").decode())
+    except UnicodeDecodeError:  # the decoder says where
+        return line
+
+
+def fitting(config: InstanceConfig, signature: Signature) -> InstanceConfig:
+    """Return the configuration for a model: lines are texts only where a text is all that it takes."""
+    texts = [spec.dtype == "string" and spec.shape == (None,) for spec in signature.inputs] == [True]
+    return replace(config, text=config.text and texts)
 
 
 def _of_object(config: InstanceConfig, fields: Fields) -> tuple[bytes, bytes]:
@@ -153,6 +170,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--included-fields", type=_names, default=(), metavar="A,B", help="send these alone")
     group.add_argument("--excluded-fields", type=_names, default=(), metavar="A,B", help="send all but these")
     group.add_argument("--instance-type", choices=("object", "array"), default="", help="the form in which it is sent")
+    parser.add_argument(
+        "--text-lines", action="store_true", help="lines for a model of one string input are its texts, not JSON"
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -162,4 +182,5 @@ def _names(text: str) -> tuple[str, ...]:
 
 def chosen_config(options: argparse.Namespace) -> InstanceConfig:
     """Return the configuration that a command line asks for."""
-    return InstanceConfig(options.key_field, options.included_fields, options.excluded_fields, options.instance_type)
+    fields = (options.key_field, options.included_fields, options.excluded_fields)
+    return InstanceConfig(*fields, options.instance_type, options.text_lines)

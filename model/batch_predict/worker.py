@@ -115,7 +115,8 @@ class Worker:
         echo = settings.with_instance or file.format is Format.FILE_LIST  # only its name says whose prediction it is
         rows, failures = encode_rows(self.encode, block, decoded, answer.groups, echo and not sent)
         if sent:
-            rows, failures = with_heads(sent, rows), sent.keyed(failures)
+            rows = with_heads(sent, rows) if settings.with_instance else rows
+            failures = sent.keyed(failures)
 
         def name_line(at: int) -> tuple[str, int]:
             return file.name, self._lines_before(pending.part) + block.first_line + at + 1
