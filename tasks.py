@@ -22,6 +22,7 @@ from infra import (
     deployment,
     image_tasks,
     local_admin_tasks,
+    local_snapshot_tasks,
     local_tasks,
     migration_tasks,
     pulumi_tasks,
@@ -344,8 +345,9 @@ def tool(c: Context, group: str, command: str) -> None:
 
 
 local = Collection.from_module(local_tasks, name="local")
-for one in (local_admin_tasks.logs, local_admin_tasks.faults, local_admin_tasks.clock):
-    local.add_task(one)
+for module in (local_admin_tasks, local_snapshot_tasks):
+    for one in Collection.from_module(module).tasks.values():
+        local.add_task(one)
 namespace = Collection(
     up,
     preview,

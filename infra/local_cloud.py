@@ -125,11 +125,16 @@ def stop(url: str) -> Health | None:
     return running
 
 
-def reset() -> list[Path]:
-    """Remove the cloud's state and the local stack, deployment and file; return what was removed."""
-    folders = [path for path in (STATE, HOME / "stacks", HOME / "pulumi") if path.exists()]
+def reset(*, snapshots: bool = False) -> list[Path]:
+    """Remove the cloud's state and the local stack, deployment and file; return what was removed.
+
+    Snapshots stay, unless they are to go too.
+    """
+    kept = STATE / "snapshots"
+    state = [path for path in STATE.iterdir() if path != kept] if kept.exists() and not snapshots else [STATE]
+    folders = [path for path in (*state, HOME / "stacks", HOME / "pulumi") if path.exists()]
     for path in folders:
-        shutil.rmtree(path)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     file = stack_path("local")  # it names models that are gone now
     if not file.exists():
         return folders

@@ -64,13 +64,13 @@ def env(_: Context, json: bool = False) -> dict[str, str]:
     return variables
 
 
-@task(help={"yes": "do not ask", "json": JSON})
+@task(help={"yes": "do not ask", "snapshots": "the snapshots too", "json": JSON})
 @guarded
-def reset(_: Context, yes: bool = False, json: bool = False) -> dict[str, Any]:
+def reset(_: Context, yes: bool = False, snapshots: bool = False, json: bool = False) -> dict[str, Any]:
     """Stop the local cloud and remove its state and the local stack's deployment, after asking."""
     confirm(yes, "Remove the local cloud's buckets, models and jobs, and the local stack?", "invoke local.reset --yes")
     with suppress(StackError):  # never started: there may still be state
         local_cloud.stop(read_stack("local").local_url)
-    removed = [str(path) for path in local_cloud.reset()]
+    removed = [str(path) for path in local_cloud.reset(snapshots=snapshots)]
     answer(json, {"removed": removed}, *(f"removed {path}" for path in removed or ["nothing: there was no state"]))
     return {"removed": removed}

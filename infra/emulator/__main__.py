@@ -19,6 +19,7 @@ from infra.emulator.ports import LOOPBACK, UnavailableError, listen, lock_state
 from infra.emulator.request_log import RequestLog
 from infra.emulator.resources import Resources
 from infra.emulator.server import Options, application
+from infra.emulator.state_files import put_in_place
 
 DEFAULT_PORT = 8790
 START = "local.start"  # what the start is called among the methods that faults name
@@ -83,6 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
     state = options.state.resolve()
     with lock_state(state), listen(options.port) as listener:
         port = listener.getsockname()[1]
+        put_in_place(state)
         cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed, options.parity)
         cloud.faults.load(cloud.resources)
         try:

@@ -15,6 +15,7 @@ from infra.emulator.dispatch import Incoming, answer, is_api, refusal
 from infra.emulator.errors import ApiError
 from infra.emulator.exchange import CURRENT, Exchange, current
 from infra.emulator.methods import meaning
+from infra.emulator.quiet import Gate
 from infra.emulator.request_log import RequestLog
 
 MEDIA = b"alt=media"
@@ -29,6 +30,7 @@ class Front:
         self.cloud = cloud
         self.token = token
         self.log = log
+        self.gate = Gate()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -46,12 +48,12 @@ class Front:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", exchange.id.encode())]
             await send(message)
 
-        state = self.app.state
-        state.in_flight += 1
+        entered = await self.gate.enter()
         try:
             await self._answer(scope, receive, noted)
         finally:
-            state.in_flight -= 1
+            if entered:
+                self.gate.leave()
             self.log.note(exchange, scope["method"], _address(scope), status, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

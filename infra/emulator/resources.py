@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from infra.emulator.disk import check_room
+from infra.emulator.state_format import bring_up
 
 Json = dict[str, Any]
 
@@ -32,12 +33,10 @@ class Resources:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.RLock()
         self._depth = 0
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")  # survives kill -9; only a power cut may lose the tail
-        self._database.executescript(SCHEMA)
+        self._database = _opened(path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -111,7 +110,35 @@ class Resources:
             self.put("counters", counter, {"value": value})
             return value
 
+    @contextmanager
+    def held(self) -> Iterator[sqlite3.Connection]:
+        """Yield the database while nobody writes to it."""
+        with self._lock:
+            yield self._database
+
+    def reopen(self, change: Callable[[], object]) -> None:
+        """Close the database, let its file be changed, and open what is there then."""
+        with self._lock:
+            self._database.close()
+            try:
+                change()
+            finally:
+                self._database = _opened(self._path)
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:
             self._database.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")  # survives kill -9; only a power cut may lose the tail
+        bring_up(database, path)
+        database.executescript(SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from infra.emulator import admin, apis
+from infra.emulator import admin, admin_state, apis
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import HANDLERS, START_HOOKS, STOP_HOOKS, Cloud
 from infra.emulator.dispatch import Incoming, answer, is_api, json_response, refusal
@@ -47,7 +47,6 @@ def application(cloud: Cloud, options: Options) -> Front:
     )
     application.state.cloud = cloud
     application.state.lenient = options.lenient
-    application.state.in_flight = 0
     application.state.began = time.monotonic()
     application.router.redirect_slashes = False  # `anywhereCaches/` is an address of its own
     application.state.log = options.log
@@ -62,6 +61,7 @@ def _routes() -> list[BaseRoute]:
     return [
         Route("/healthz", health),
         *admin.ROUTES,
+        *admin_state.ROUTES,
         *named,
         ApiRoute("/{path:path}", api, methods=VERBS),
         *anything,
@@ -127,7 +127,7 @@ async def health(request: Request) -> Response:
         "state": str(cloud.state),
         "uptimeSeconds": round(time.monotonic() - state.began, 3),
         "log": str(state.log.path or ""),
-        "inFlight": state.in_flight,
+        "inFlight": len(state.front.gate.inside),
         "methods": len(HANDLERS),
         "resources": counts,
     }

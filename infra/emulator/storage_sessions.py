@@ -129,6 +129,7 @@ def expire(cloud: Cloud) -> None:
 
 def recover(cloud: Cloud) -> None:
     """Make the tables, and remove what a crash left without an owner."""
+    _progress.clear()  # of a state before this one
     cloud.resources.create_tables(OBJECTS + SCHEMA)
     for found in catalog.torn(cloud):
         logger.warning("gs://%s/%s#%d lost bytes in a power cut: removed", found.bucket, found.name, found.generation)
