@@ -87,7 +87,7 @@ def open_folder(settings: Settings, files: Sequence[InputFile], signature: Signa
     stored = msgspec.convert(held, Plan) if held else None
     if stored is None or not stored.complete:  # killed before its input was known: nothing there can be trusted
         _clear(work)
-        plan = _new_plan(settings, files, signature, shards)
+        plan = new_plan(settings, files, signature, shards)
         write_json(work / "plan.json", msgspec.to_builtins(plan))
         return Folder(output, plan, fresh=True)
     plan = _own_plan(settings, files, signature, stored)
@@ -123,7 +123,8 @@ def _lock(work: Path) -> None:
             time.sleep(0.05)
 
 
-def _new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
+def new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
+    """Return the plan of a new run: digests are not known yet."""
     inputs = [InputRecord(file.name, file.size, format=file.format.value) for file in files]
     batch = settings.batch_size or DEFAULT_BATCH
     count, seed = settings.shards or shards, settings.seed
@@ -135,7 +136,7 @@ def _own_plan(settings: Settings, files: Sequence[InputFile], signature: Signatu
     """Return the stored plan, if the command line, the inputs and the model of today are those it was made for."""
     scan = scan_files(files, [], None)
     asked = msgspec.structs.replace(
-        complete_plan(_new_plan(settings, files, signature, stored.shards), scan, settings.saved_model),
+        complete_plan(new_plan(settings, files, signature, stored.shards), scan, settings.saved_model),
         batch_size=settings.batch_size or stored.batch_size,
     )
     differing = [name for name in Plan.__struct_fields__ if getattr(asked, name) != getattr(stored, name)]
@@ -170,9 +171,15 @@ def _take_back(output: Path, work: Path, plan: Plan) -> None:
 
 
 def published(output: Path, number: int, shards: int) -> tuple[Path, Path]:
+    """Return where a shard's results and errors lie in the end."""
+    results, errors = shard_names(number, shards)
+    return output / results, output / errors
+
+
+def shard_names(number: int, shards: int) -> tuple[str, str]:
     """Return the final names of a shard's results and errors."""
     results, errors = (f"prediction.{kind}-{number:05d}-of-{shards:05d}" for kind in ("results", "errors"))
-    return output / results, output / errors
+    return results, errors
 
 
 def publish(folder: Folder, manifest: dict[str, Any]) -> None:

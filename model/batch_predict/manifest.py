@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.blocks import Position
-from model.batch_predict.folder import Folder, complete_plan, published
+from model.batch_predict.folder import Folder, Plan, complete_plan, shard_names
 from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
 from model.batch_predict.settings import State
-from model.batch_predict.shard import Entry, last_entry, shard_files
+from model.batch_predict.shard import Counts, Entry, last_entry, shard_files
 from model.batch_predict.totals import Totals
 from model.batch_predict.worker import Job
 
@@ -40,40 +40,57 @@ def make_manifest(
     """
     entries = [last_entry(shard_files(folder.work, number)) for number in range(len(job.plan))]
     counts = totals.counts
-    _check(counts.instances == sum(entry.counts.instances for entry in entries), "journals and messages differ")
-    _check(counts.instances == counts.predicted + counts.failed, f"{counts}")
+    check(counts.instances == sum(entry.counts.instances for entry in entries), "journals and messages differ")
     if totals.state is State.FINISHED:
-        _check(left == 0, f"{left} instances were not read")
-        if None not in scan.lines:
-            _check(counts.lines == sum(filter(None, scan.lines)), f"{scan.lines} lines in the files, {counts}")
+        check(left == 0, f"{left} instances were not read")
+        check_lines(counts, scan)
+    shards = [shard_record(number, folder.plan.shards, entry) for number, entry in enumerate(entries)]
+    plan = complete_plan(folder.plan, scan, job.settings.saved_model)
+    outcome = {"state": totals.state, "not_attempted": left, "stopped_at": totals.stopped_at}
+    return manifest_of(counts, plan, shards, outcome, facts)
+
+
+def manifest_of(
+    counts: Counts, plan: Plan, shards: list[dict[str, Any]], outcome: dict[str, Any], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a manifest: the counts of all shards, what became of the run, what it was planned and run with."""
+    check(counts.instances == counts.predicted + counts.failed, f"{counts}")
     return {
-        "state": totals.state,
-        "instances": counts.instances + left,
+        "state": outcome["state"],
+        "instances": counts.instances + outcome["not_attempted"],
         "predicted": counts.predicted,
         "failed": counts.failed,
-        "not_attempted": left,
+        "not_attempted": outcome["not_attempted"],
         "blank_lines": counts.blank,
         "error_codes": counts.codes,
-        "stopped_at": totals.stopped_at,
-        "shards": [_shard(folder, number, entry) for number, entry in enumerate(entries)],
-        "plan": msgspec.to_builtins(complete_plan(folder.plan, scan, job.settings.saved_model)),
+        "stopped_at": outcome["stopped_at"],
+        "shards": shards,
+        "plan": msgspec.to_builtins(plan),
         **facts,
     }
 
 
-def _shard(folder: Folder, number: int, entry: Entry) -> dict[str, Any]:
-    results, errors = published(folder.output, number, folder.plan.shards)
+def shard_record(number: int, shards: int, entry: Entry) -> dict[str, Any]:
+    """Return what the manifest says of a shard."""
+    results, errors = shard_names(number, shards)
     return {
-        "file": results.name,
+        "file": results,
         "rows": entry.counts.predicted,
         "sha256": entry.results_sha256,
-        "errors_file": errors.name,
+        "errors_file": errors,
         "errors": entry.counts.failed,
         "errors_sha256": entry.errors_sha256,
     }
 
 
-def _check(holds: bool, what: str) -> None:
+def check_lines(counts: Counts, scan: Scan) -> None:
+    """Hold the lines that were read against those that the scan found."""
+    if None not in scan.lines:
+        check(counts.lines == sum(filter(None, scan.lines)), f"{scan.lines} lines in the files, {counts}")
+
+
+def check(holds: bool, what: str) -> None:
+    """Refuse books that do not balance."""
     if not holds:
         msg = f"The books do not balance: {what}"
         raise AccountingError(msg)

@@ -19,8 +19,9 @@ import msgspec
 
 from model.batch_predict.folder import Folder, complete_plan, open_folder, publish, write_json
 from model.batch_predict.inputs import InputFile, find_inputs
+from model.batch_predict.kernel import predict_group
 from model.batch_predict.manifest import make_manifest, not_attempted
-from model.batch_predict.messages import BrokenOff, Done, GroupPredictions, Inputs, NextShard, Predictions
+from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Predictions
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.readers import read_headers
@@ -30,8 +31,6 @@ from model.batch_predict.shard import last_entry, open_shard, shard_files
 from model.batch_predict.totals import Totals
 from model.batch_predict.transforms import fitting
 from model.batch_predict.worker import Job, work
-from model.batching import Batch, predict
-from model.instances import Group
 from model.lifetime import die_with
 from model.runner import Runner, load
 from model.signature import UnusableModelError, read_signature
@@ -200,7 +199,8 @@ def _attend(service: Service, process: BaseProcess, connection: Connection) -> N
 
 def _answer(service: Service, connection: Connection, message: NextShard | Inputs | Done) -> None:
     if isinstance(message, Inputs):
-        groups = [_predict(service, group) for group in message.groups]
+        runner = service.runner.result()
+        groups = [predict_group(runner, group, service.batch_size) for group in message.groups]
         connection.send(Predictions(groups, service.totals.stop.is_set()))
     elif isinstance(message, Done):
         service.totals.add(message)
@@ -215,16 +215,6 @@ def _next_shard(service: Service) -> int | None:
         return service.shards.get_nowait()
     except queue.Empty:
         return None
-
-
-def _predict(service: Service, group: Group) -> GroupPredictions:
-    batches, failures = [], {}
-    for part in predict(service.runner.result(), group.inputs, service.batch_size):
-        if isinstance(part, Batch):
-            batches.append((part.start, part.outputs))
-        else:
-            failures[part.row] = part.message
-    return GroupPredictions(batches, failures)
 
 
 def _end(workers: Sequence[tuple[BaseProcess, Connection]]) -> None:

@@ -1,32 +1,27 @@
 """A worker process: reads, checks and writes whole shards; only the arrays travel to the process that predicts."""
 
 import gc
-import random
 import signal
 import time
 from collections.abc import Iterator
 from ctypes import Array, c_int64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from model.batch_predict.blocks import Block, Position
-from model.batch_predict.decoding import decode_block
-from model.batch_predict.formats import Format
+from model.batch_predict.blocks import Position
 from model.batch_predict.inputs import InputFile
+from model.batch_predict.kernel import Kernel, Pending
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
-from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range, Shards
 from model.batch_predict.readers import Headers, read_instances
-from model.batch_predict.records import Records, encode_rows, make_records
 from model.batch_predict.settings import Settings
 from model.batch_predict.shard import Counts, Entry, Shard, open_shard, shard_files
-from model.batch_predict.transforms import Sent, with_heads
-from model.instances import Decoded, InstanceDecoder, instance_decoder
+from model.instances import instance_decoder
 from model.lifetime import die_with
-from model.predictions import Encoder, prediction_encoder
+from model.predictions import prediction_encoder
 from model.signature import Signature
 
 
@@ -45,24 +40,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A block whose arrays are with the model."""
-
-    part: Range
-    place: int  # position of `part` in the shard's plan
-    block: Block
-    decoded: Decoded
-    sent: Sent | None = None  # where instances are not the lines themselves
-
-
-@dataclass(frozen=True)
 class Worker:
     """A job, the connection to the main process, and what decodes and encodes."""
 
     job: Job
     connection: Connection
-    decode: InstanceDecoder
-    encode: Encoder
+    kernel: Kernel
 
     def run(self) -> None:
         """Do shards until the main process has none left."""
@@ -95,10 +78,10 @@ class Worker:
             position = Position(since.offset, since.range_lines) if resumed else None
             file = self.job.files[parts[place].file]
             for block in read_instances(file, parts[place], position, self.job.headers):
-                yield Pending(parts[place], place, block, *decode_block(self.decode, block, self.job.settings.config))
+                yield self.kernel.pending(parts[place], place, block)
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
-        records = self._records(number, shard, pending, answer)
+        records = self.kernel.records(pending, answer.groups, f"{number} {shard.entry.blocks}", self._lines_before)
         counts = Counts()
         counts.add(shard.entry.counts)
         counts.add(records.counts)
@@ -108,27 +91,6 @@ class Worker:
         shard.append(records.results, records.errors, entry)
         name = self.job.files[pending.part.file].name
         self.connection.send(Done(records.counts, block.size, name, records.failed_lines))
-
-    def _records(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> Records:
-        settings, block = self.job.settings, pending.block
-        sent, decoded, file = pending.sent, pending.decoded, self.job.files[pending.part.file]
-        echo = settings.with_instance or file.format is Format.FILE_LIST  # only its name says whose prediction it is
-        rows, failures = encode_rows(self.encode, block, decoded, answer.groups, echo and not sent)
-        if sent:
-            rows = with_heads(sent, rows) if settings.with_instance else rows
-            failures = sent.keyed(failures)
-
-        def name_line(at: int) -> tuple[str, int]:
-            return file.name, self._lines_before(pending.part) + block.first_line + at + 1
-
-        if settings.parity:
-            size, found = settings.batch_size or BATCH, [*decoded.rejections, *failures]
-            failures = fail_batches(settings.parity, block.lines, found, size, name_line)
-            failures = sent.keyed(failures) if sent else failures
-            rows, decoded = without(rows, failures), replace(decoded, rejections=[])
-        seed = None if settings.seed is None else f"{settings.seed} {number} {shard.entry.blocks}"
-        order = None if seed is None else random.Random(seed)  # noqa: S311 - a seed is to be repeatable
-        return make_records(block, decoded, rows, failures, name_line, order)
 
     def _lines_before(self, part: Range) -> int:
         while part.start and self.job.lines_before[part.number] < 0:
@@ -143,7 +105,8 @@ def work(job: Job, connection: Connection) -> None:
     die_with(job.parent)
     keep_freed_memory()
     gc.disable()  # rows have no cycles, and looking for some among millions of them takes a third of the time
-    worker = Worker(job, connection, instance_decoder(job.signature), prediction_encoder(job.signature))
+    kernel = Kernel(job.settings, job.files, instance_decoder(job.signature), prediction_encoder(job.signature))
+    worker = Worker(job, connection, kernel)
     try:
         worker.run()
     except (EOFError, ConnectionError):  # the main process is gone, or has no more to say
