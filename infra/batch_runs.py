@@ -61,6 +61,7 @@ def submit(  # where, what and whose, each by itself
         output=f"gs://{bucket}/predictions/{run_id}",
         machine_type=outputs["machineType"],
         service_account=outputs.get("predictionAccount", ""),
+        kms_key=outputs.get("kmsKey", ""),
         labels={"wrapper": wrapper},
     )
     name = create_job(outputs, job)

@@ -8,6 +8,9 @@ from infra.settings import Settings, from_config
 from infra.stacks import Stack, StackError
 
 SERVICE = "gcp:projects/service:Service"
+KEY = "gcp:kms/cryptoKey:CryptoKey"
+GRANT = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
+POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
 BUCKET = "gcp:storage/bucket:Bucket"
 
 Json = Mapping[str, Any]
@@ -35,7 +38,7 @@ def fate_of(stack: Stack, resources: Sequence[Json]) -> Fate:
     others = [row for row in own if row["type"] != SERVICE]
     return Fate(
         stack.name,
-        sorted(_named(row) for row in others if not row.get("protect")),
+        sorted(_named(row) for row in others if not (row.get("protect") or row.get("retainOnDelete"))),
         sorted(_named(row) for row in others if row.get("protect")),
         list(_leaves(settings, services, others)),
     )
@@ -77,7 +80,25 @@ def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]
         told += _of_bucket(settings)
     if any(str(row["type"]).endswith(":Model") for row in others):
         told.append("records of batch prediction jobs in Vertex AI; all versions of the models go, kept ones too")
+    told += _of_security(others)
     return [*told, "the stack's file and settings"] if others or apis else ["nothing: the stack has no resources"]
+
+
+def _of_security(others: Sequence[Json]) -> list[str]:
+    """Say what stays of keys and pools, which Google keeps, and with them what they protect."""
+    told = []
+    for row in others:
+        if row["type"] == KEY:
+            key = row.get("id", "")
+            end = f"gcloud kms keys versions destroy VERSION --key {key}"
+            told.append(f"key {key} and its grants: all that it encrypted needs it. To end it: {end}")
+        if row["type"] == POOL:
+            told.append(f"workload identity pool {row.get('id')}, deleted: its id is taken for 30 days")
+    given = [row for row in others if row["type"] == GRANT]
+    if given and not any(row["type"] == KEY for row in others):
+        key = (given[0].get("inputs") or {}).get("cryptoKeyId", "")
+        told.append(f"the grants on key {key}: all that it encrypted needs them")
+    return told
 
 
 def _of_bucket(settings: Settings) -> list[str]:

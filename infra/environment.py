@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_gcp as gcp
 
+from infra.encryption import Key
 from infra.serving_image import is_own
 from infra.setting_table import CLASSIC
 from infra.settings import Settings
@@ -13,6 +14,9 @@ ALWAYS = ("aiplatform", "cloudresourcemanager", "iam", "storage")
 FOR_IMAGE = ("artifactregistry", "cloudbuild")
 FOR_NOTEBOOK = ("compute", "notebooks")
 FOR_PLATFORM = {CLASSIC: ("ml",)}
+FOR_NETWORK = ("compute",)
+FOR_KEY = ("cloudkms",)
+FOR_GITHUB = ("iamcredentials", "sts")
 STALE_DAYS = 7  # how long replaced or deleted objects, and unfinished uploads, are kept
 
 
@@ -27,11 +31,19 @@ def enable_apis(settings: Settings) -> list[gcp.projects.Service]:
 def wanted_apis(settings: Settings) -> tuple[str, ...]:
     """Return the names of the APIs that a stack uses, without their domain."""
     platform = FOR_PLATFORM.get(settings.platform, ())
-    return (*ALWAYS, *FOR_IMAGE * is_own(settings), *FOR_NOTEBOOK * settings.notebook, *platform)
+    groups = {
+        FOR_IMAGE: is_own(settings),
+        FOR_NOTEBOOK: settings.notebook,
+        FOR_NETWORK: settings.private_network,
+        FOR_KEY: bool(settings.kms_key),
+        FOR_GITHUB: bool(settings.github_repository),
+    }
+    wanted = (name for group, on in groups.items() if on for name in group)
+    return tuple(dict.fromkeys((*ALWAYS, *wanted, *platform)))
 
 
 def create_bucket(
-    settings: Settings, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
+    settings: Settings, labels: dict[str, str], key: Key, depends_on: Sequence[pulumi.Resource]
 ) -> gcp.storage.Bucket:
     """Create the bucket: never public, IAM only, old generations kept a while, predictions deleted after their time."""
     return gcp.storage.Bucket(
@@ -43,10 +55,13 @@ def create_bucket(
         versioning={"enabled": True},
         soft_delete_policy={"retention_duration_seconds": settings.soft_delete_days * 24 * 3600},
         lifecycle_rules=_lifecycle_rules(settings),
+        encryption={"default_kms_key_name": key.name} if key.name else None,
         labels=labels,
         force_destroy=settings.force_destroy,
         # The provider would delete a named bucket first; this way a new name that is taken costs nothing
-        opts=pulumi.ResourceOptions(depends_on=depends_on, delete_before_replace=False, protect=settings.production),
+        opts=pulumi.ResourceOptions(
+            depends_on=[*depends_on, *key.grants], delete_before_replace=False, protect=settings.production
+        ),
     )
 
 

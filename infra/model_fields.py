@@ -27,6 +27,7 @@ def source(props: Props) -> Json:
         "artifactUri": props["artifact_uri"],
         "containerSpec": props["container_spec"],
         "versionDescription": f"SavedModel {props['digest']}",
+        **({"encryptionSpec": props["encryption_spec"]} if props.get("encryption_spec") else {}),
     }
 
 
@@ -36,6 +37,7 @@ def source_properties(live: Json) -> Props:
         "artifact_uri": live.get("artifactUri", ""),
         "container_spec": live.get("containerSpec", {}),
         "digest": live.get("versionDescription", "").removeprefix("SavedModel "),
+        **({"encryption_spec": live["encryptionSpec"]} if live.get("encryptionSpec") else {}),
     }
 
 

@@ -33,7 +33,7 @@ CLAIM_LIMIT = 300.0  # seconds; an upload copies the artifact
 DEFAULT = "default"  # the alias that exactly one version of a model has
 MODEL_PLACE = ("project", "location", "model_id")
 VERSION_FIELDS = ("alias", "keep_versions")
-VERSION_SOURCE = ("model", "artifact_uri", "digest", "container_spec")
+VERSION_SOURCE = ("model", "artifact_uri", "digest", "container_spec", "encryption_spec")
 
 
 class ModelProvider(VertexProvider):
@@ -56,8 +56,10 @@ class ModelProvider(VertexProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Compare; artifact and container matter only to the first version, so their change is none of the model."""
-        replaces = changed(olds, news, MODEL_PLACE)
-        return DiffResult(changes=bool(replaces or changed(olds, news, MODEL_FIELDS)), replaces=replaces)
+        replaces, sealed = changed(olds, news, MODEL_PLACE), changed(olds, news, ("encryption_spec",))
+        different = bool(replaces or sealed or changed(olds, news, MODEL_FIELDS))
+        # Another key is another model, of the same name
+        return DiffResult(different, [*replaces, *sealed], delete_before_replace=bool(sealed and not replaces))
 
     @in_one_line
     def create(self, props: Props) -> CreateResult:

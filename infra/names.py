@@ -42,6 +42,25 @@ class Names:
         """The workbench instance's name (63 characters)."""
         return f"notebook-{self._short(54)}"
 
+    @property
+    def network(self) -> str:
+        """The name of the stack's network and of what is in it (63 characters)."""
+        return f"batch-prediction-{self._short(40)}"
+
+    @property
+    def deployer_account(self) -> str:
+        """The id of the account that the workflow deploys as (30 characters)."""
+        return f"deployer-{self._short(21)}"
+
+    @property
+    def previewer_account(self) -> str:
+        """The id of the account that the workflow previews as (30 characters)."""
+        return f"previewer-{self._short(20)}"
+
+    def pool(self, number: str) -> str:
+        """Return the id of an identity pool (32 characters): by a number, for ids of deleted pools are not free."""
+        return f"github-{self._short(16)}-{number[-8:]}"
+
     def model(self, wrapper: str) -> str:
         """Return a model's id, which is also its display name (63 characters)."""
         return f"housing-{wrapper}-{self._short(40)}"

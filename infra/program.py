@@ -6,9 +6,12 @@ import pulumi
 
 from infra.access import create_notebook_account, create_prediction_account
 from infra.classic_serving import create_classic_model
+from infra.encryption import create_key
 from infra.environment import create_bucket, enable_apis
+from infra.federation import Shared, create_federation
 from infra.names import Names
-from infra.notebook import create_notebook
+from infra.network import create_network
+from infra.notebook import Place, create_notebook
 from infra.registry import create_registry
 from infra.serving import create_endpoint, create_model, deploy_version
 from infra.serving_image import image_uri, is_own, warn_about
@@ -23,26 +26,36 @@ def deploy() -> None:
     labels = {**settings.labels, "app": NAMESPACE, "stack": names.label}
 
     apis = enable_apis(settings)
-    bucket = create_bucket(settings, labels, depends_on=apis)
+    key = create_key(settings, labels, depends_on=apis)
+    bucket = create_bucket(settings, labels, key, depends_on=apis)
     prediction_account = create_prediction_account(names, bucket, depends_on=apis)
+    accounts = {"prediction": prediction_account}
+    network = create_network(settings, names, depends_on=apis) if settings.private_network else None
 
     registry: dict[str, Any] = {}
     if is_own(settings):
-        made = create_registry(settings, names, bucket, labels, depends_on=apis)
+        made = create_registry(settings, names, bucket, labels, key, depends_on=apis)
         registry = {"repository": made.repository.repository_id, "buildAccount": made.account.email}
 
     notebook: dict[str, Any] = {}
     if settings.notebook:
-        notebook_account = create_notebook_account(settings, names, bucket, prediction_account, depends_on=apis)
-        instance = create_notebook(settings, names, notebook_account, labels, depends_on=apis)
+        accounts["notebook"] = create_notebook_account(settings, names, bucket, prediction_account, depends_on=apis)
+        place = Place(accounts["notebook"], network)
+        instance = create_notebook(settings, names, place, labels, key, depends_on=apis)
         notebook = {"name": instance.name, "proxyUri": instance.proxy_uri}
 
+    github: dict[str, Any] = {}
+    if settings.github_repository:
+        github = create_federation(settings, names, Shared(bucket, accounts), depends_on=apis)
+
     on_classic = settings.platform == CLASSIC
-    create = create_classic_model if on_classic else create_model
     if settings.models and not on_classic:
         warn_about(image_uri(settings, names))
     served = {
-        wrapper: create(wrapper, settings, names, labels, depends_on=[*apis, bucket]) for wrapper in settings.models
+        wrapper: create_classic_model(wrapper, settings, names, labels, depends_on=[*apis, bucket])
+        if on_classic
+        else create_model(wrapper, settings, names, labels, key, depends_on=[*apis, bucket])
+        for wrapper in settings.models
     }
     endpoints: dict[str, Any] = {}
     for wrapper in settings.endpoints:
@@ -50,22 +63,28 @@ def deploy() -> None:
             if wrapper in served:
                 endpoints[wrapper] = {"name": served[wrapper].version.name}
             continue
-        endpoint = create_endpoint(wrapper, settings, names, labels, depends_on=apis)
+        endpoint = create_endpoint(wrapper, settings, names, labels, key, depends_on=apis)
         endpoints[wrapper] = {"name": endpoint.id}
         if wrapper in served:
             deployment = deploy_version(wrapper, settings, endpoint, served[wrapper], prediction_account)
             endpoints[wrapper]["deployedModelId"] = deployment.deployed_model_id
 
-    pulumi.export("platform", settings.platform)
-    pulumi.export("project", settings.project)
-    pulumi.export("region", settings.region)
-    pulumi.export("bucket", bucket.name)
-    pulumi.export("bucketUrl", bucket.url)
-    pulumi.export("predictionAccount", prediction_account.email)
-    pulumi.export("registry", registry)
-    pulumi.export("notebook", notebook)
-    pulumi.export("models", {wrapper: model.outputs for wrapper, model in served.items()})
-    pulumi.export("endpoints", endpoints)
-    pulumi.export("machineType", settings.machine_type)
-    pulumi.export("apiEndpoint", settings.api_endpoint)
-    pulumi.export("storageEndpoint", settings.storage_endpoint)
+    outputs = {
+        "platform": settings.platform,
+        "project": settings.project,
+        "region": settings.region,
+        "bucket": bucket.name,
+        "bucketUrl": bucket.url,
+        "predictionAccount": prediction_account.email,
+        "registry": registry,
+        "kmsKey": key.name or "",
+        "notebook": notebook,
+        "github": github,
+        "models": {wrapper: model.outputs for wrapper, model in served.items()},
+        "endpoints": endpoints,
+        "machineType": settings.machine_type,
+        "apiEndpoint": settings.api_endpoint,
+        "storageEndpoint": settings.storage_endpoint,
+    }
+    for name, value in outputs.items():
+        pulumi.export(name, value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_gcp as gcp
 
+from infra.encryption import Key
 from infra.names import Names
 from infra.settings import Settings
 
@@ -23,6 +24,7 @@ def create_registry(
     names: Names,
     bucket: gcp.storage.Bucket,
     labels: dict[str, str],
+    key: Key,
     depends_on: Sequence[pulumi.Resource],
 ) -> Registry:
     """Create both; the account reads the bucket, where sources are, writes the repository and its logs, no more."""
@@ -34,7 +36,8 @@ def create_registry(
         format="DOCKER",
         description=f"Serving image of stack {names.stack}",
         labels=labels,
-        opts=pulumi.ResourceOptions(depends_on=depends_on, protect=settings.production),
+        kms_key_name=key.name,
+        opts=pulumi.ResourceOptions(depends_on=[*depends_on, *key.grants], protect=settings.production),
     )
     account = gcp.serviceaccount.Account(
         "build-account", account_id=names.build_account, display_name=f"Builds of stack {names.stack}", opts=options

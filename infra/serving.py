@@ -8,6 +8,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.classic_version import ClassicVersion
+from infra.encryption import Key
 from infra.model_deployment import Deployment
 from infra.model_version import DEFAULT, Model, ModelVersion
 from infra.names import Names
@@ -25,7 +26,12 @@ class Served:
 
 
 def create_model(
-    wrapper: str, settings: Settings, names: Names, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
+    wrapper: str,
+    settings: Settings,
+    names: Names,
+    labels: dict[str, str],
+    key: Key,
+    depends_on: Sequence[pulumi.Resource],
 ) -> Served:
     """Put a wrapper's uploaded model into the registry: the model, and the version that its digest names."""
     uploaded, model_id = settings.models[wrapper], names.model(wrapper)
@@ -33,6 +39,7 @@ def create_model(
         "artifact_uri": uploaded.artifact_uri,
         "digest": uploaded.digest,
         "container_spec": container_spec(image_uri(settings, names)),
+        **({"encryption_spec": key.spec} if key.spec else {}),
     }
     model = Model(
         f"{wrapper}-model",
@@ -45,7 +52,7 @@ def create_model(
             "labels": labels,
             **source,
         },
-        pulumi.ResourceOptions(depends_on=depends_on, protect=settings.production),
+        pulumi.ResourceOptions(depends_on=[*depends_on, *key.grants], protect=settings.production),
     )
     kept = {"keep_versions": settings.keep_versions}
     version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **kept, **source})
@@ -61,7 +68,12 @@ def create_model(
 
 
 def create_endpoint(
-    wrapper: str, settings: Settings, names: Names, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
+    wrapper: str,
+    settings: Settings,
+    names: Names,
+    labels: dict[str, str],
+    key: Key,
+    depends_on: Sequence[pulumi.Resource],
 ) -> gcp.vertex.AiEndpoint:
     """Create a wrapper's endpoint. Deploying changes how it splits traffic, so that is not the stack's to set."""
     return gcp.vertex.AiEndpoint(
@@ -71,7 +83,8 @@ def create_endpoint(
         location=settings.region,
         region=settings.region,
         labels=labels,
-        opts=pulumi.ResourceOptions(depends_on=depends_on, ignore_changes=["trafficSplit"]),
+        encryption_spec={"kms_key_name": key.name} if key.name else None,
+        opts=pulumi.ResourceOptions(depends_on=[*depends_on, *key.grants], ignore_changes=["trafficSplit"]),
     )
 
 

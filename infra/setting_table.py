@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.regions import AS_OF, REGIONS
-from infra.values import Reader, boolean, choices, labels, matching, number, one_of, uploaded_models, whole
+from infra.values import (
+    Reader,
+    address_range,
+    boolean,
+    choices,
+    labels,
+    matching,
+    number,
+    one_of,
+    several,
+    uploaded_models,
+    whole,
+)
 
 NAMESPACE = "keras-batch-prediction"  # the project's name in Pulumi.yaml
 WRAPPERS = ("functional", "decorator")
@@ -26,6 +38,17 @@ IMAGE = matching(
     r"|prebuilt|[a-z0-9][^\s]*/[^\s]+",
     "empty, prebuilt, or an image such as REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME@sha256:DIGEST",
 )
+KEY_EXAMPLE = "projects/my-project/locations/us-central1/keyRings/keys/cryptoKeys/data"
+KEY = matching(
+    r"|new|projects/[a-z][a-z0-9-]+/locations/[a-z0-9-]+/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
+    f"empty, new, or a key's full name such as {KEY_EXAMPLE}",
+)
+RANGE = address_range("private IPv4 addresses in CIDR form, /8 to /29, such as 10.10.0.0/24")
+PERSON = matching(r"|[^@\s:,]+@[a-z0-9-]+(\.[a-z0-9-]+)+", "empty, or an e-mail address such as me@example.com")
+ANNA = "anna@example.com"
+REPOSITORY = matching(r"|[A-Za-z0-9-]{1,39}/[\w.-]{1,100}", "empty, or a GitHub repository written OWNER/NAME")
+BRANCH = matching(r"[\w.-]+(/[\w.-]+)*", "a branch such as main")
+REGIONS_WANTED = "a list of regions, each once"
 
 
 @dataclass(frozen=True)
@@ -96,9 +119,37 @@ OWN = (
     ),
     _own("forceDestroy", "Whether destroy deletes a bucket that still holds objects.", boolean, False),
     _own("labels", "Labels on everything that takes them.", labels(OWN_LABELS), {}, {"team": "pricing"}),
+    _own(
+        "allowedRegions",
+        "Where the rules of invoke policy let anything be; empty: in the stack's region only.",
+        several(REGION, REGIONS_WANTED),
+        [],
+        ["us-central1"],
+    ),
+    _own(
+        "kmsKey",
+        "The key over bucket, notebook, models, endpoints and jobs; empty: Google's own, new: one of the stack.",
+        KEY,
+        "",
+        "new",
+    ),
+    _own("kmsRotationDays", "Days after which the stack's own key gets a new version.", whole(1, 3650), 90),
+    _own("privateNetwork", "Whether the notebook is in a network of the stack's own.", boolean, False),
+    _own("networkRange", "The addresses of that network.", RANGE, "10.10.0.0/24"),
+    _own(
+        "networkInternet",
+        "Whether machines in that network reach the internet (PyPI), through a NAT; Google's APIs they always reach.",
+        boolean,
+        False,
+    ),
+    _own("githubRepository", "The repository whose workflow deploys the stack without a key.", REPOSITORY, "", "me/it"),
+    _own("githubBranch", "The branch that may change the stack; others may only preview.", BRANCH, "main"),
     _own("notebook", "Whether there is a workbench instance.", boolean, False),
     _own("notebookMachineType", "The notebook's machine.", MACHINE_TYPE, "e2-standard-4"),
     _own("notebookIdleMinutes", "Minutes without use after which the notebook stops.", whole(10, 1440), 180),
+    _own(
+        "notebookOwner", "Who alone may open the notebook; empty: all who may act as its account.", PERSON, "", "a@b.de"
+    ),
     _own("machineType", "The machine of batch jobs and endpoints.", MACHINE_TYPE, "n1-standard-2"),
     _own(
         "endpoints",

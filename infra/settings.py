@@ -54,9 +54,18 @@ class Settings:
     production: bool
     force_destroy: bool
     labels: Mapping[str, str]
+    allowed_regions: tuple[str, ...]  # empty: the stack's alone
+    kms_key: str  # "": Google's; "new": the stack's own; else a key's full name
+    kms_rotation_days: int
+    private_network: bool
+    network_range: str
+    network_internet: bool
+    github_repository: str  # "": none
+    github_branch: str
     notebook: bool
     notebook_machine_type: str
     notebook_idle_minutes: int
+    notebook_owner: str  # "": everybody who may act as the notebook's account
     machine_type: str
     endpoints: tuple[str, ...]
     keep_versions: int
@@ -81,33 +90,20 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         raise _wrong("gcp:zone", zone, f"a zone of gcp:region {region!r}", stack, f"{region}-b")
 
     def setting(key: str) -> Any:
-        return _value(config, f"{NAMESPACE}:{key}", stack, SETTINGS[key].default_for(project, region))
+        return _value(config, key, stack, SETTINGS[key.removeprefix(f"{NAMESPACE}:")].default_for(project, region))
 
-    return Settings(
+    read = Settings(
         project=project,
         region=region,
         zone=zone,
-        platform=check_platform(setting("platform"), config, stack),
-        state_backend=setting("stateBackend"),
-        bucket=setting("bucket"),
-        predictions_ttl_days=setting("predictionsTtlDays"),
-        soft_delete_days=setting("softDeleteDays"),
-        production=setting("production"),
-        force_destroy=setting("forceDestroy"),
-        labels=setting("labels"),
-        notebook=setting("notebook"),
-        notebook_machine_type=setting("notebookMachineType"),
-        notebook_idle_minutes=setting("notebookIdleMinutes"),
-        machine_type=setting("machineType"),
-        endpoints=setting("endpoints"),
-        keep_versions=setting("keepVersions"),
-        max_rmse=setting("maxRmse"),
-        models=setting("models"),
-        serving_image=setting("servingImage"),
         local=_storage_endpoint(config) != GOOGLE_STORAGE,
         api_endpoint=vertex_endpoint(config, region),
         storage_endpoint=_storage_endpoint(config),
+        **{_field(each.name): setting(each.key) for each in OWN},
     )
+    check_platform(read.platform, config, stack)
+    _check_together(read, stack)
+    return read
 
 
 def read_settings() -> Settings:
@@ -158,6 +154,26 @@ def check_platform(name: str, config: Mapping[str, Any], stack: str) -> str:
         remedy = f"pulumi config set {NAMESPACE}:platform {VERTEX}{_flag(stack)}"
         raise SettingError(f"{_file(stack)}{NAMESPACE}:platform is {name!r}: {gone}. Use Vertex AI, run: {remedy}")
     return name
+
+
+def _field(name: str) -> str:
+    """Return the attribute that a setting is read into."""
+    return re.sub(r"([A-Z])", lambda letter: f"_{letter[1].lower()}", name)
+
+
+def _check_together(read: Settings, stack: str) -> None:
+    """Refuse settings that are right one by one and wrong together."""
+    region, key = read.region, f"{NAMESPACE}:"
+    if read.allowed_regions and region not in read.allowed_regions:
+        wanted = f"regions with gcp:region {region!r} among them"
+        raise _wrong(f"{key}allowedRegions", list(read.allowed_regions), wanted, stack, f"'[\"{region}\"]'")
+    place = read.kms_key.split("/")[3] if "/" in read.kms_key else region
+    if place != region:
+        wanted = f"a key in gcp:region {region!r}, where the data is"
+        raise _wrong(f"{key}kmsKey", read.kms_key, wanted, stack, read.kms_key.replace(f"/{place}/", f"/{region}/", 1))
+    if read.network_internet and not read.private_network:
+        wanted = f"false, or {key}privateNetwork true with it"
+        raise _wrong(f"{key}networkInternet", True, wanted, stack, "false")
 
 
 def _storage_endpoint(config: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Every reader takes the raw value and returns the checked one, or raises ValueErr
 """
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,6 +17,7 @@ LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 LABELS = 'labels such as {"team": "pricing"}: lower-case letters, digits, _ and -, keys starting with a letter'
 ARTIFACT_URI = re.compile(r"gs://[a-z0-9][a-z0-9._-]+/\S+")
+PRIVATE = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -86,6 +88,33 @@ def one_of(known: Collection[str], wanted: str, example: str) -> Reader:
             hint = f"{wanted} such as {', '.join(near)}"
             raise ValueError(hint)
         return raw
+
+    return read
+
+
+def several(each: Reader, wanted: str) -> Reader:
+    """Make a reader of lists whose every entry another reader takes, each once."""
+
+    def read(raw: Any) -> tuple[str, ...]:
+        names = [each(name) for name in _decoded(raw, list, wanted)]
+        if len(set(names)) != len(names):
+            raise ValueError(wanted)
+        return tuple(names)
+
+    return read
+
+
+def address_range(wanted: str) -> Reader:
+    """Make a reader of ranges of private IPv4 addresses that a subnetwork can have (RFC 1918, /8 to /29)."""
+
+    def read(raw: Any) -> str:
+        try:
+            block = ipaddress.IPv4Network(raw) if isinstance(raw, str) else None
+        except ValueError:
+            block = None
+        if block is None or not 8 <= block.prefixlen <= 29 or not any(block.subnet_of(one) for one in PRIVATE):
+            raise ValueError(wanted)
+        return str(block)
 
     return read
 

@@ -17,8 +17,6 @@ from tests.test_infra_program import IMAGE, run_program
 
 GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
 
-pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
-
 
 def stack(**ours: Any) -> Stack:
     """Return a Google stack."""

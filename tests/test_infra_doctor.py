@@ -21,9 +21,6 @@ from tests.cloud import LocalCloud
 from tests.discovery import check_request
 from tests.local_stack import outputs, unique
 
-# pulumi_gcp warns of a function of its own while it is imported
-pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
-
 GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4", f"{NAMESPACE}:notebook": True}
 
 

@@ -8,10 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.policies import Planned, enforce, judge, plan_of
-from infra.policy.rules import BUCKET, KEY_SETTING, LABELLED, MODEL, NOTEBOOK, RULES, UNKNOWN, violations
+from infra.policy.rules import (
+    BUCKET,
+    CRYPTO_KEY,
+    FIREWALL,
+    KEY_SETTING,
+    LABELLED,
+    MODEL,
+    NETWORK_SETTING,
+    NOTEBOOK,
+    POOL_PROVIDER,
+    REGIONS_SETTING,
+    RULES,
+    UNKNOWN,
+    violations,
+)
 from infra.setting_table import NAMESPACE, OWN_LABELS
 from infra.stacks import ROOT, Stack, StackError
-from tests.test_infra_program import MODELS, Recorder, run_program
+from tests.test_infra_program import EVERYTHING, Recorder, run_program
 
 CONFIG = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
 KEY = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
@@ -27,25 +41,30 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     NOTEBOOK: {"location": "europe-west4-b", "gceSetup": {"disablePublicIp": True}, "labels": LABELS},
     MODEL: {"location": "europe-west4", "labels": LABELS},
+    CRYPTO_KEY: {"keyRing": "r", "rotationPeriod": "7776000s", "labels": LABELS},
+    FIREWALL: {"allows": [{"protocol": "tcp"}], "sourceRanges": ["35.235.240.0/20"]},
+    POOL_PROVIDER: {"attributeCondition": "assertion.repository == 'me/it'"},
     "gcp:storage/bucketIAMMember:BucketIAMMember": GRANT,
-    "gcp:projects/iAMMember:IAMMember": GRANT,
+    "gcp:projects/iAMMember:IAMMember": {**GRANT, "role": "roles/aiplatform.user"},
 }
+POOL = "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p"
+SEALED = {"kmsKey": KEY}
 
-pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
+FULL = {**CONFIG, **{f"{NAMESPACE}:{key}": value for key, value in EVERYTHING.items()}}
 
 
 @pytest.fixture(scope="module")
 def program() -> Recorder:
     """The real program with everything on."""
-    ours = {"notebook": "true", "endpoints": '["decorator"]', "models": MODELS}
-    return run_program({**CONFIG, **{f"{NAMESPACE}:{key}": value for key, value in ours.items()}})[0]
+    return run_program(FULL)[0]
 
 
 def test_the_program_breaks_no_rule(program: Recorder) -> None:
     """What this repository deploys is what its rules ask for."""
     for name, resource in program.resources.items():
-        assert violations(resource.typ, resource.inputs, CONFIG) == [], name
-    assert {resource.typ for resource in program.resources.values()} & LABELLED >= {BUCKET, NOTEBOOK, MODEL}
+        assert violations(resource.typ, resource.inputs, FULL) == [], name
+    assert {resource.typ for resource in program.resources.values()} & LABELLED >= {BUCKET, NOTEBOOK, MODEL, CRYPTO_KEY}
+    assert {resource.typ for resource in program.resources.values()} >= {FIREWALL, POOL_PROVIDER}
 
 
 def test_the_rules_and_the_program_mean_the_same_names() -> None:
@@ -80,6 +99,15 @@ def test_a_careful_resource_breaks_no_rule(type_: str) -> None:
         ("gcp:storage/bucketIAMMember:BucketIAMMember", {"members": ["allAuthenticatedUsers"]}, "no-public-access"),
         ("gcp:projects/iAMMember:IAMMember", {"role": "roles/editor"}, "no-owner-or-editor"),
         ("gcp:projects/iAMMember:IAMMember", {"bindings": [{"role": "roles/owner"}]}, "no-owner-or-editor"),
+        ("gcp:projects/iAMMember:IAMMember", {"role": "roles/storage.admin"}, "bound-roles"),
+        ("gcp:projects/iAMMember:IAMMember", {"role": "roles/iam.serviceAccountTokenCreator"}, "bound-roles"),
+        (CRYPTO_KEY, {"rotationPeriod": None}, "key-rotation"),
+        (CRYPTO_KEY, {"labels": {}}, "labels"),
+        (FIREWALL, {"sourceRanges": ["10.0.0.0/8", "0.0.0.0/0"]}, "no-open-firewall"),
+        (FIREWALL, {"sourceRanges": None}, "no-open-firewall"),
+        (POOL_PROVIDER, {"attributeCondition": ""}, "federation"),
+        (POOL_PROVIDER, {"attributeCondition": None}, "federation"),
+        ("gcp:serviceaccount/iAMMember:IAMMember", {"member": f"{POOL}/*"}, "federation"),
         ("gcp:serviceaccount/key:Key", {"serviceAccountId": "a"}, "no-stored-key"),
     ],
 )
@@ -95,7 +123,7 @@ def test_each_careless_change_breaks_its_rule(type_: str, change: dict[str, Any]
     [
         (BUCKET, {"encryption": {"defaultKmsKeyName": KEY}}),
         (MODEL, {"encryption_spec": {"kmsKeyName": KEY}}),
-        (NOTEBOOK, {"gceSetup": {"disablePublicIp": True, "bootDisk": {"kmsKey": KEY}}}),
+        (NOTEBOOK, {"gceSetup": {"disablePublicIp": True, "bootDisk": SEALED, "dataDisks": SEALED}}),
     ],
 )
 def test_a_stack_with_a_key_wants_it_everywhere(type_: str, place: dict[str, Any]) -> None:
@@ -106,6 +134,38 @@ def test_a_stack_with_a_key_wants_it_everywhere(type_: str, place: dict[str, Any
     assert violations(type_, {**GOOD[type_], **place}, config) == []
     (other,) = violations(type_, {**GOOD[type_], **place}, {**CONFIG, KEY_SETTING: f"{KEY}2"})
     assert other.startswith(f"own-key: it is encrypted with {KEY!r}")
+
+
+@pytest.mark.parametrize("type_", [BUCKET, MODEL, NOTEBOOK])
+def test_a_stack_that_makes_a_key_wants_one_everywhere(type_: str) -> None:
+    """Its name is not known before it is made: any key passes, none does not."""
+    (lacking,) = violations(type_, GOOD[type_], {**CONFIG, KEY_SETTING: "new"})
+    assert lacking.endswith("wanted: the stack's own")
+
+
+def test_both_disks_of_a_notebook_are_asked_for_the_key() -> None:
+    """A boot disk alone is half of the data."""
+    half = {**GOOD[NOTEBOOK], "gceSetup": {"disablePublicIp": True, "bootDisk": SEALED}}
+    assert len(violations(NOTEBOOK, half, {**CONFIG, KEY_SETTING: KEY})) == 1
+
+
+@pytest.mark.parametrize("interfaces", [None, [], [{"network": "default"}], [{"subnet": "s"}, {"network": "default"}]])
+def test_a_stack_with_a_network_wants_its_notebook_there(interfaces: Any) -> None:
+    """Each interface has to be in a named subnetwork; without the setting none is asked for."""
+    notebook = {**GOOD[NOTEBOOK], "gceSetup": {"disablePublicIp": True, "networkInterfaces": interfaces}}
+    (outside,) = violations(NOTEBOOK, notebook, {**CONFIG, NETWORK_SETTING: "true"})
+    assert outside.startswith("private-network: ")
+    assert violations(NOTEBOOK, notebook, {**CONFIG, NETWORK_SETTING: "false"}) == []
+
+
+def test_allowed_regions_widen_the_stacks_own() -> None:
+    """A resource may be in any of them, and in no other."""
+    config = {**CONFIG, REGIONS_SETTING: '["europe-west4", "europe-west1"]'}
+    there, elsewhere = ({**GOOD[BUCKET], "location": place} for place in ("EUROPE-WEST1", "us-east1"))
+    assert violations(BUCKET, there, config) == []
+    assert violations(BUCKET, there, CONFIG) != []
+    (broken,) = violations(BUCKET, elsewhere, config)
+    assert broken.endswith("wanted: region 'europe-west4' or 'europe-west1'")
 
 
 @pytest.mark.parametrize("type_", GOOD)

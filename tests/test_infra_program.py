@@ -19,14 +19,26 @@ GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4"}
 ACCOUNTS = "my-project.iam.gserviceaccount.com"
 MODEL = "projects/p/locations/r/models/m"
 IMAGE = f"europe-west4-docker.pkg.dev/my-project/serving-dev/{NAMESPACE}@sha256:{'a' * 64}"
+NUMBER = "123456789012"
 MODELS = (
     '{"functional": {"artifactUri": "gs://b-b/models/functional/aaaaaaaa", "digest": "aaaaaaaa"},'
     ' "decorator": {"artifactUri": "gs://b-b/models/decorator/bbbbbbbb", "digest": "bbbbbbbb"}}'
 )
 
 
-# pulumi_gcp warns of a function of its own while it is imported
-pytestmark = pytest.mark.filterwarnings("ignore:gcp.storage.getTransferProjectServie:DeprecationWarning")
+EVERYTHING = {
+    "notebook": "true",
+    "notebookOwner": "anna@example.com",
+    "endpoints": '["decorator"]',
+    "models": MODELS,
+    "servingImage": IMAGE,
+    "labels": '{"team": "pricing"}',
+    "kmsKey": "new",
+    "privateNetwork": "true",
+    "networkInternet": "true",
+    "githubRepository": "me/it",
+    "stateBackend": "gs://my-project-pulumi-state",
+}
 
 
 class Recorder(Mocks):
@@ -36,16 +48,29 @@ class Recorder(Mocks):
         self.resources: dict[str, MockResourceArgs] = {}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Refuse: the program looks nothing up."""
-        raise AssertionError(args.token)
+        """Answer the one thing that the program looks up."""
+        assert args.token == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount"
+        email = f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+        found = {"emailAddress": email, "member": f"serviceAccount:{email}", "id": email, "project": "my-project"}
+        return found, []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         """Keep a resource."""
         assert args.name not in self.resources, "two resources of one name"
         self.resources[args.name] = args
         email = f"{args.inputs.get('accountId')}@{ACCOUNTS}"
+        agent = f"service-{NUMBER}@gcp-sa-{str(args.inputs.get('service')).partition('.')[0]}.iam.gserviceaccount.com"
+        pool = f"projects/{NUMBER}/locations/global/workloadIdentityPools/{args.inputs.get('workloadIdentityPoolId')}"
         made = {
-            "gcp:serviceaccount/account:Account": {"email": email, "member": f"serviceAccount:{email}", "name": email},
+            "gcp:projects/serviceIdentity:ServiceIdentity": {"email": agent, "member": f"serviceAccount:{agent}"},
+            "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": {"name": pool},
+            "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": {"name": f"{pool}/providers/github"},
+            "gcp:serviceaccount/account:Account": {
+                "email": email,
+                "member": f"serviceAccount:{email}",
+                "name": email,
+                "uniqueId": "117",
+            },
             "gcp:storage/bucket:Bucket": {"url": f"gs://{args.inputs.get('name')}"},
             "gcp:workbench/instance:Instance": {"proxyUri": "notebook.example"},
             "pulumi-python:dynamic/prediction:Model": {"name": "projects/p/locations/r/models/m"},

@@ -46,7 +46,7 @@ def test_the_local_stack_reaches_nothing_but_the_local_cloud() -> None:
     """Every endpoint of the local stack is the cloud's address, ends in /, and is one that the provider knows."""
     config = local_stack_config("http://127.0.0.1:1234")
     endpoints = {key: value for key, value in config.items() if key.endswith("CustomEndpoint")}
-    assert len(endpoints) == 11
+    assert len(endpoints) == 12
     for key, value in endpoints.items():
         assert value.startswith("http://127.0.0.1:1234/")
         assert value.endswith("/")

@@ -49,7 +49,7 @@ def test_a_new_stack_file_holds_every_setting_with_the_default_that_the_program_
 
 def test_every_setting_of_the_program_is_in_the_table() -> None:
     """The table has one row for each field of Settings that a stack file sets."""
-    derived = {"apiEndpoint", "storageEndpoint", "project", "region", "zone"}
+    derived = {"local", "apiEndpoint", "storageEndpoint", "project", "region", "zone"}
     fields = {camel(name) for name in Settings.__dataclass_fields__}
     assert fields - derived == {setting.name for setting in OWN}
 

@@ -24,6 +24,7 @@ from infra.emulator.batch_requests import check_request
 from infra.emulator.batch_runs import cancel_job
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import failed_precondition
+from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, link_tree, remove_artifact
 from infra.emulator.model_versions import find_version, get_model
 from infra.emulator.resources import Json
@@ -45,6 +46,7 @@ LISTING = Listing(
 def create(call: Call) -> Json:
     """Accept a job and start it when its turn comes; it runs on copies of the model and of its input."""
     check_request(call)
+    require_vertex_key(call, call.body)
     number = numeric_id(call)
     folder = call.cloud.state / "jobs" / number
     now = call.cloud.now()

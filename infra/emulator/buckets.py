@@ -8,6 +8,7 @@ from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, invalid, not_found, unimplemented
+from infra.emulator.kms_access import require_key
 from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_bucket_rules import (
@@ -41,6 +42,7 @@ def insert(call: Call) -> Json:
     now = call.cloud.now()
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
+    _check_key(call, {}, body)
     system = {"project": project, "projectNumber": PROJECT_NUMBER, "name": name, "metageneration": "1"}
     times = {"timeCreated": now, "updated": now, "generation": str(int(clock.now(call.resources).timestamp() * 1e6))}
     with call.resources.transaction():
@@ -168,9 +170,17 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         check_settings(new)
         check_unmoved(old, new)
         check_retention_change(old, new)
+        _check_key(call, old, new)
         new |= {"metageneration": str(int(old["metageneration"]) + 1), "updated": call.cloud.now()}
         call.resources.put(BUCKETS, name, new)
     return _resource(call, new)
+
+
+def _check_key(call: Call, old: Json, new: Json) -> None:
+    """Refuse a new default key that storage could not encrypt with."""
+    keys = [(body.get("encryption") or {}).get("defaultKmsKeyName") or "" for body in (old, new)]
+    if keys[0] != keys[1]:
+        require_key(call, keys[1], new["location"], "storage")
 
 
 def _written(body: Json) -> Json:

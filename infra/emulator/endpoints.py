@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from infra.emulator import operations
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import already_exists, failed_precondition, not_found
+from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS
 from infra.emulator.resources import Json, Resources
 from infra.emulator.vertex_lists import Listing, list_page
@@ -75,6 +76,7 @@ def create(call: Call) -> Json:
         rule = "up to 63 characters of [a-z0-9-] starting with a letter, or up to 10 digits without leading zeros"
         findings.append(("endpoint_id", f"The endpoint id {endpoint_id!r} is not valid: {rule}."))
     refuse(findings)
+    require_vertex_key(call, call.body)
     name = f"{call.path['parent']}/endpoints/{endpoint_id or numeric_id(call)}"
     now = call.cloud.now()
     body = {**call.body, "name": name, "createTime": now, "updateTime": now, "etag": new_etag()}

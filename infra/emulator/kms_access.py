@@ -1,9 +1,13 @@
 """Whether a service may encrypt with a customer's key: what storage, Vertex AI and Workbench ask before they store."""
 
+from typing import Any
+
 from infra.emulator.calls import PROJECT_NUMBER, Call
 from infra.emulator.errors import ApiError, failed_precondition, invalid
 from infra.emulator.kms_versions import KEYS, VERSIONS
 from infra.emulator.policies import KIND as POLICIES
+
+Json = dict[str, Any]
 
 ROLES = {
     "roles/cloudkms.cryptoKeyEncrypterDecrypter",
@@ -19,6 +23,9 @@ AGENTS = {
 }
 
 
+PLACES = {"eu": "europe"}  # multi-regions of storage that Cloud KMS calls otherwise
+
+
 def agent(api: str) -> str:
     """Return the address of the account that an API acts as in the local projects."""
     return f"service-{PROJECT_NUMBER}@{AGENTS[api]}.iam.gserviceaccount.com"
@@ -31,7 +38,7 @@ def require_key(call: Call, key: str, location: str, api: str) -> None:
     parts = key.split("/")
     if len(parts) < 8 or parts[::2][:4] != ["projects", "locations", "keyRings", "cryptoKeys"]:
         raise invalid(f"Malformed Cloud KMS crypto key: {key}.", reason="invalid")
-    if parts[3] not in (location.lower(), "global"):
+    if parts[3] not in (PLACES.get(location.lower(), location.lower()), "global"):
         raise invalid(
             f"The key {key} is in {parts[3]}; a resource in {location.lower()} wants one of its own location."
         )
@@ -44,6 +51,22 @@ def require_key(call: Call, key: str, location: str, api: str) -> None:
         raise failed_precondition(
             f"{version.get('name', name)} is not enabled, current state is: {version.get('state')}."
         )
+
+
+def require_vertex_key(call: Call, sent: Json) -> None:
+    """Refuse the key of an `encryptionSpec` that Vertex AI's agent could not use."""
+    key = (sent.get("encryptionSpec") or {}).get("kmsKeyName") or ""
+    require_key(call, key, call.path["parent"].rpartition("/locations/")[2], "aiplatform")
+
+
+def require_disk_keys(call: Call, setup: Json) -> None:
+    """Refuse the keys of a notebook's disks: Workbench and Compute Engine both have to be able to use them."""
+    region = call.path["parent"].rpartition("/locations/")[2].rpartition("-")[0]
+    for disk in [setup.get("bootDisk") or {}, *(setup.get("dataDisks") or [])]:
+        if bool(disk.get("kmsKey")) != (disk.get("diskEncryption") == "CMEK"):
+            raise invalid("A disk has a kms_key if and only if its disk_encryption is CMEK.", field_path="gce_setup")
+        for api in ("notebooks", "compute"):
+            require_key(call, disk.get("kmsKey", ""), region, api)
 
 
 def _denied(key: str, api: str) -> str:

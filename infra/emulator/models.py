@@ -6,6 +6,7 @@ from typing import Any
 from infra.emulator import operations
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, failed_precondition
+from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, remove_artifact
 from infra.emulator.model_versions import (
     DEFAULT,
@@ -72,6 +73,7 @@ def upload(call: Call) -> Any:
     sent = call.body.get("model") or {}
     refuse(_findings(call.body, sent))
     check_aliases(sent.get("versionAliases", []), "model" + ".version_aliases")
+    require_vertex_key(call, sent)
     model = _target(call)
     try:
         artifact = copy_artifact(call.cloud, sent["artifactUri"]).name if sent.get("artifactUri") else ""

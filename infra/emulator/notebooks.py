@@ -7,6 +7,7 @@ from typing import Any
 from infra.emulator import generic
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.errors import failed_precondition, invalid
+from infra.emulator.kms_access import require_disk_keys
 from infra.emulator.operations import finished
 from infra.emulator.policies import forget_policy, get_policy, set_policy, test_permissions
 
@@ -41,6 +42,7 @@ def create(call: Call) -> Json:
     if not INSTANCE_ID.fullmatch(identifier):
         what = "1 to 63 lower case letters, digits and hyphens, a letter first"
         raise invalid(f"Invalid instance_id {identifier!r}: {what}.", field_path="instance_id")
+    require_disk_keys(call, call.body.get("gceSetup") or {})
     now = call.cloud.now()
     name = f"{call.path['parent']}/instances/{identifier}"
     number = str(secrets.randbelow(9 * 10**18) + 10**18)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from infra.engine.gcp import checks, states
 from infra.engine.gcp.catalog import TYPES
 from infra.engine.gcp.differences import REPLACING, differences, top, under
+from infra.engine.gcp.functions import FUNCTIONS
 from infra.engine.gcp.imports import refreshed_inputs
 from infra.engine.gcp.plans import plan
 from infra.engine.gcp.rest import ApiError, Cloud
@@ -24,6 +25,12 @@ class GcpProvider:
     def close(self) -> None:
         """Close the kept connections."""
         self.cloud.close()
+
+    def invoke(self, token: str, arguments: Properties) -> Properties:
+        """Call a function by its token."""
+        if token not in FUNCTIONS:
+            raise ProviderError("the embedded engine has no such function. The Pulumi CLI does: --engine pulumi")
+        return FUNCTIONS[token](self.cloud, arguments)
 
     def check(
         self, urn: str, old_inputs: Properties | None, new_inputs: Properties
