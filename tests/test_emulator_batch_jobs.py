@@ -149,7 +149,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"inputConfig": {"instancesFormat": "xml", "gcsSource": {"uris": ["gs://b/a"]}}}, 400, "'xml'"),
     ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["/tmp/a"]}}}, 400, "'/tmp/a'"),
     ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://b/*/a"]}}}, 400, "at the end only"),
-    ({"inputConfig": {"instancesFormat": "csv", "gcsSource": {"uris": ["gs://b/a"]}}}, 501, "'csv'"),
+    ({"generateExplanation": True}, 501, "generateExplanation"),
     ({"inputConfig": {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": "bq://a"}}}, 501, "BigQuery"),
     ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, 400, "included_fields"),
     ({"instanceConfig": {"instanceType": "row"}}, 400, "instance_type"),

@@ -152,7 +152,6 @@ def test_a_cancelled_job_is_cancelled(local_cloud: LocalCloud, projects: Any) ->
 
 WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"dataFormat": "CSV"}, 400, "Field: prediction_input.data_format"),
-    ({"dataFormat": "TF_RECORD"}, 501, "TF_RECORD"),
     ({"outputDataFormat": "CSV"}, 501, "CSV"),
     ({"inputPaths": []}, 400, "Field: prediction_input.input_paths"),
     ({"inputPaths": ["gs://b/*/c"]}, 400, "at the end only"),

@@ -13,6 +13,7 @@ SOURCES = ("gcsSource", "bigquerySource", "vertexMultimodalDatasetSource")
 DESTINATIONS = ("gcsDestination", "bigqueryDestination", "vertexMultimodalDatasetDestination")
 INPUT_FORMATS = SUPPORTED["supportedInputStorageFormats"]
 OUTPUT_FORMATS = SUPPORTED["supportedOutputStorageFormats"]
+CARRIED = "It reads jsonl, csv, tf-record, tf-record-gzip and file-list from gcsSource, and writes jsonl."
 KEY_WITH_BIGQUERY = '"bigquery" output format does not support key_field.'
 
 
@@ -110,13 +111,13 @@ def _check_carried(body: Json) -> None:
     """Refuse what the service does and the local cloud does not, before anything is done half."""
     source, destination = body["inputConfig"], body["outputConfig"]
     reasons = {
-        "BigQuery and dataset sources": "gcsSource" not in source or source["instancesFormat"] == "bigquery",
-        f"instancesFormat {source['instancesFormat']!r}": source["instancesFormat"] != "jsonl",
-        "BigQuery and dataset destinations": "gcsDestination" not in destination,
-        f"predictionsFormat {destination['predictionsFormat']!r}": destination["predictionsFormat"] != "jsonl",
+        "a BigQuery or data set source": "gcsSource" not in source or source["instancesFormat"] == "bigquery",
+        "a BigQuery or data set destination": (
+            "gcsDestination" not in destination or destination["predictionsFormat"] == "bigquery"
+        ),
         "generateExplanation": bool(body.get("generateExplanation")),
         "modelParameters": bool(body.get("modelParameters")),
     }
     for what, wanted in reasons.items():
         if wanted:
-            raise unimplemented(f"The local cloud does not run batch predictions with {what}, only jsonl.")
+            raise unimplemented(f"The local cloud does not run batch predictions with {what}. {CARRIED}")

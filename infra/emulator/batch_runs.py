@@ -25,6 +25,7 @@ from infra.emulator.batch_jobs import (
     get_job,
     get_run,
 )
+from infra.emulator.batch_lists import FILE_LIST, link_listed
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError
 from infra.emulator.jobs import Batch, Process, kill, last_line, start_batch
@@ -88,14 +89,18 @@ def _work(cloud: Cloud, name: str) -> None:
 def _prepared(cloud: Cloud, job: Json, run: Run) -> Batch:
     """Link the input as the bucket has it now; a run that goes on after a restart keeps the input it began with."""
     folder = run.path(cloud)
+    form = job["inputConfig"].get("instancesFormat", "jsonl")
     inputs, linked = folder / "input", folder / "linked"
     if not linked.exists():
         shutil.rmtree(inputs, ignore_errors=True)
         link_inputs(cloud, job["inputConfig"]["gcsSource"]["uris"], inputs)
+        if form == FILE_LIST:
+            link_listed(cloud, inputs, folder / "listed")
         linked.touch()
     size = (job.get("manualBatchTuningParameters") or {}).get("batchSize", 0)
     batch = Batch(folder, folder / "model", inputs, run.workers, run.shards, run.seed, size)
     batch = replace(batch, signature=run.signature, with_instance=run.with_instance)
+    batch = replace(batch, instances_format=form)
     batch = replace(batch, instance=job.get("instanceConfig") or {}, parity=run.parity)
     return batch if not batch.output.exists() else batch.resumed()
 
@@ -193,5 +198,5 @@ def cancel_job(cloud: Cloud, name: str) -> None:
 
 def clean(cloud: Cloud, run: Run) -> None:
     """Remove a finished run's input, output and model; what the engine said stays for reading."""
-    for part in ("input", "output", "model"):
+    for part in ("input", "listed", "output", "model"):
         shutil.rmtree(run.path(cloud) / part, ignore_errors=True)

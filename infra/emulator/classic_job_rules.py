@@ -14,6 +14,7 @@ MODEL_NAMES = {
     "modelName": re.compile(r"projects/[^/]+/models/[^/]+"),
     "versionName": re.compile(r"projects/[^/]+/models/[^/]+/versions/[^/]+"),
 }
+FORMATS = {"JSON": "jsonl", "TEXT": "jsonl", "TF_RECORD": "tf-record", "TF_RECORD_GZIP": "tf-record-gzip"}
 LATEST_RUNTIME = (2, 1)
 INPUT = "prediction_input"
 
@@ -57,8 +58,6 @@ def _check_data(given: Json) -> None:
         raise field_error(f"{INPUT}.data_format", "Data format must be specified.")
     if form == "CSV":
         raise field_error(f"{INPUT}.data_format", "CSV is a format of outputs only.")
-    if form not in {"JSON", "TEXT"}:
-        raise unimplemented(f"The local cloud reads no dataFormat {form}, only JSON and TEXT.")
     if not paths:
         raise field_error(f"{INPUT}.input_paths", "At least one input path must be specified.")
     for path in paths:

@@ -9,7 +9,7 @@ from infra.emulator import batch_queue, generic
 from infra.emulator.batch_jobs import PENDING, Run, get_job, insert_job, job_number, parity_wanted
 from infra.emulator.batch_runs import cancel_job
 from infra.emulator.calls import Call, handles
-from infra.emulator.classic_job_rules import check_job, job_version
+from infra.emulator.classic_job_rules import FORMATS, check_job, job_version
 from infra.emulator.classic_records import (
     LARGEST_PAGE,
     PAGE,
@@ -81,7 +81,7 @@ def _work(name: str, body: Json) -> Json:
     given, now = body["predictionInput"], body["createTime"]
     uris = list(dict.fromkeys(given["inputPaths"]))
     work = {"name": name, "state": PENDING, "createTime": now, "updateTime": now}
-    work["inputConfig"] = {"gcsSource": {"uris": uris}}
+    work["inputConfig"] = {"instancesFormat": FORMATS[given["dataFormat"]], "gcsSource": {"uris": uris}}
     if given.get("batchSize"):
         work["manualBatchTuningParameters"] = {"batchSize": int(given["batchSize"])}
     return work

@@ -33,12 +33,18 @@ class Batch:
     signature: str = ""  # the engine's choice: serving_default
     with_instance: bool = True  # AI Platform's result lines are the prediction alone
     instance: Mapping[str, Any] = field(default_factory=dict)  # the job's instanceConfig
+    instances_format: str = "jsonl"
     parity: str = ""  # the service whose failures of whole batches are wanted
 
     @property
     def output(self) -> Path:
         """Where the engine writes its shards."""
         return self.folder / "output"
+
+    @property
+    def listed(self) -> Path:
+        """Where what file lists name lies."""
+        return self.folder / "listed"
 
     def resumed(self) -> "Batch":
         """Return the run that goes on where a killed one stopped."""
@@ -64,7 +70,11 @@ def start_batch(batch: Batch) -> Process:
         *(("--batch-size", str(batch.batch_size)) if batch.batch_size else ()),
         *(("--resume",) if batch.resume else ()),
         *(("--signature", batch.signature) if batch.signature else ()),
-        "--with-instance" if batch.with_instance else "--text-lines",
+        *(("--with-instance",) if batch.with_instance else ()),
+        *(("--text-lines",) if not batch.with_instance and batch.instances_format == "jsonl" else ()),
+        *("--instances-format", batch.instances_format),
+        *(("--csv-rows", "array") if batch.instances_format == "csv" else ()),
+        *("--listed", str(batch.listed)),
         *_instance_options(batch.instance),
         *(("--parity", batch.parity) if batch.parity else ()),
         "--json",

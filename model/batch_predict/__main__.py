@@ -100,6 +100,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         runner=options.runner,
         parent=starter() if options.die_with_parent else None,
         config=config,
+        listed=options.listed,
         parity=options.parity,
         instances_format=Format(options.instances_format) if options.instances_format else None,
         csv_rows=options.csv_rows,
@@ -151,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-errors", type=_threshold, metavar="N|P%", help="stop when more rows than this fail")
     add("--resume", action="store_true", help="continue the run that the output folder holds")
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
+    add(
+        "--listed",
+        type=Path,
+        metavar="DIR",
+        help="what lists name, by SHA-256 of the names; they reach no other file",
+    )
     add("--progress", type=Path, metavar="FILE", help="keep this JSON file up to date")
     add("--runner", choices=("auto", "c", "python"), default="auto", help="TensorFlow's C API or its Python package")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")

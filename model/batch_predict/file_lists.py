@@ -1,5 +1,6 @@
 """File lists -> blocks of `{"b64": …}` instances: every line names a file, whose bytes are the instance."""
 
+import hashlib
 import json
 import os
 import stat
@@ -69,7 +70,7 @@ def _filled(names: Block, file: InputFile, offset: int) -> Iterator[Block]:
     """Cut a block of names into blocks whose content fits in memory."""
     filling, taken, before = _Filling(), 0, names.first_line
     last = len(names.lines) - 1
-    for at, (name, content) in enumerate(_contents(names, file.path.parent)):
+    for at, (name, content) in enumerate(_contents(names, file)):
         filling.add(name, content)
         taken += len(names.lines[at]) + 1
         if filling.size >= BLOCK_SIZE and at < last:
@@ -79,14 +80,14 @@ def _filled(names: Block, file: InputFile, offset: int) -> Iterator[Block]:
     yield filling.block(names.end, names.size if file.gzipped else names.end - offset, before)
 
 
-def _contents(block: Block, folder: Path) -> Iterator[tuple[bytes, bytes | tuple[str, str]]]:
+def _contents(block: Block, file: InputFile) -> Iterator[tuple[bytes, bytes | tuple[str, str]]]:
     """Yield every named file's bytes in the names' order, or code and message; a few are read ahead."""
     names = [line.strip(WHITESPACE) for line in block.lines]
     whole = names if block.last_line_fault is None else names[:-1]
     with ThreadPoolExecutor(AHEAD) as pool:
         waiting: deque[tuple[bytes, Future[bytes | tuple[str, str]]]] = deque()
         for name in whole:
-            waiting.append((name, pool.submit(_content, name, folder)))
+            waiting.append((name, pool.submit(_content, name, file)))
             if len(waiting) > AHEAD:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -95,18 +96,25 @@ def _contents(block: Block, folder: Path) -> Iterator[tuple[bytes, bytes | tuple
         yield names[-1][:1024] or b"?", block.last_line_fault
 
 
-def _content(name: bytes, folder: Path) -> bytes | tuple[str, str]:
+def _content(name: bytes, file: InputFile) -> bytes | tuple[str, str]:
     if not name:
         return b""
     try:
         text = name.decode()
-        return _read(folder / text, text)
+        return _read(_place(file, text), text)
     except UnicodeDecodeError as error:
         return "INVALID_UTF8", f"byte {error.start + 1} of the name (0x{name[error.start]:02x}) is not UTF-8"
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         missing = isinstance(error, FileNotFoundError)
         return "FILE_NOT_FOUND" if missing else "UNREADABLE_FILE", f"{text!r} cannot be read: {reason}"
+
+
+def _place(file: InputFile, name: str) -> Path:
+    """Return where a named file lies: where its name says, seen from the list, or in the one folder open to lists."""
+    if file.listed is None:
+        return file.path.parent / name
+    return file.listed / hashlib.sha256(name.encode()).hexdigest()
 
 
 def _read(path: Path, name: str) -> bytes | tuple[str, str]:

@@ -18,6 +18,7 @@ class InputFile:
     name: str
     size: int
     format: Format = Format.JSONL
+    listed: Path | None = None  # where what a list names lies, under the SHA-256 of its name; None: where it says
 
     @property
     def gzipped(self) -> bool:
@@ -37,7 +38,10 @@ class InputFile:
 
 
 def find_inputs(
-    patterns: Sequence[str], roots: Sequence[tuple[Path, str]] = (), kind: Format | None = None
+    patterns: Sequence[str],
+    roots: Sequence[tuple[Path, str]] = (),
+    kind: Format | None = None,
+    listed: Path | None = None,
 ) -> list[InputFile]:
     """Return the files that the patterns match, each once, ordered by pattern and name.
 
@@ -54,7 +58,7 @@ def find_inputs(
             raise UnusableError(msg)
         for path in files:
             held = kind or format_of(path.name)
-            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path), held))
+            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path), held, listed))
     return list(found.values())
 
 

@@ -40,9 +40,11 @@ class Kernel:
     decode: InstanceDecoder
     encode: Encoder
 
-    def pending(self, part: Range, place: int, block: Block) -> Pending:
-        """Decode a block."""
-        return Pending(part, place, block, *decode_block(self.decode, block, self.settings.config))
+    def pending(self, part: Range, place: int, block: Block, columns: tuple[str, ...] = ()) -> Pending:
+        """Decode a block; `columns` are those of its CSV file."""
+        config = self.settings.config
+        config = replace(config, columns=columns) if config and columns else config
+        return Pending(part, place, block, *decode_block(self.decode, block, config))
 
     def records(
         self, pending: Pending, answers: Sequence[GroupPredictions], seed: str, lines_before: Callable[[Range], int]

@@ -56,7 +56,7 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     started = time.monotonic()
     signature = read_signature(settings.saved_model, settings.signature)
     settings = replace(settings, config=fitting(settings.config, signature))
-    files = find_inputs(settings.patterns, settings.roots, settings.instances_format)
+    files = find_inputs(settings.patterns, settings.roots, settings.instances_format, settings.listed)
     headers = read_headers(files, signature, settings.csv_rows)
     folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
     if folder.finished is not None:

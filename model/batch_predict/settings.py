@@ -70,6 +70,7 @@ class Settings:
     runner: str = "auto"
     parent: int | None = None  # the process to end with
     config: InstanceConfig = AS_IT_IS
+    listed: Path | None = None  # the one folder that file lists reach
     parity: str = ""  # the service whose failures of whole batches are copied
     instances_format: Format | None = None  # None: as each file's name tells
     csv_rows: str = ""  # "object", "array", or as the header fits

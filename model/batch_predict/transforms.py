@@ -14,6 +14,7 @@ from model.signature import Signature
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
+_cells = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class InstanceConfig:
     excluded: tuple[str, ...] = ()
     type: str = ""  # "object", "array", or as the line has it
     text: bool = False  # a line is the one text that the model takes, not JSON
+    columns: tuple[str, ...] = ()  # of a CSV file, whose rows are arrays
 
     def __bool__(self) -> bool:
         return bool(self.of_objects or self.type or self.text)
@@ -80,6 +82,8 @@ def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
     try:
         fields = _fields(stripped)
     except msgspec.ValidationError:
+        if config.columns and config.key_field:
+            return _of_row(config, stripped)
         if config.of_objects:
             raise _RefusedError("NOT_AN_OBJECT", "the line is no object: instanceConfig is for objects") from None
         return stripped, b'"instance": ' + stripped
@@ -117,6 +121,13 @@ def _of_object(config: InstanceConfig, fields: Fields) -> tuple[bytes, bytes]:
     return instance, b'"instance": ' + instance + b"".join(b", " + pair for pair in _pairs(attached))
 
 
+def _of_row(config: InstanceConfig, row: bytes) -> tuple[bytes, bytes]:
+    """Take the key's cell out of an array of cells."""
+    fields = dict(zip(config.columns, _cells(row), strict=True))
+    key = _field(fields, config.key_field, "keyField")
+    return _array({name: raw for name, raw in fields.items() if name != config.key_field}), b'"key": ' + bytes(key)
+
+
 def _field(fields: Fields, name: str, whose: str) -> msgspec.Raw:
     if name not in fields:
         raise _RefusedError("MISSING_FIELD", f"field {name!r} of {whose} is missing")
@@ -140,8 +151,9 @@ def _key(config: InstanceConfig, line: bytes) -> int | float | str | None:
     if not config.key_field:
         return read_key(line)
     try:
-        value = msgspec.json.decode(_fields(line).get(config.key_field, b"null"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        fields = dict(zip(config.columns, _cells(line), strict=True)) if config.columns else _fields(line)
+        value = msgspec.json.decode(fields.get(config.key_field, b"null"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return None
     return value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
 

@@ -77,8 +77,9 @@ class Worker:
             resumed = place == since.part and since.offset >= 0
             position = Position(since.offset, since.range_lines) if resumed else None
             file = self.job.files[parts[place].file]
+            header = self.job.headers.get(file.name)
             for block in read_instances(file, parts[place], position, self.job.headers):
-                yield self.kernel.pending(parts[place], place, block)
+                yield self.kernel.pending(parts[place], place, block, header.header if header else ())
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
         records = self.kernel.records(pending, answer.groups, f"{number} {shard.entry.blocks}", self._lines_before)
