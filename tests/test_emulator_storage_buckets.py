@@ -177,7 +177,6 @@ def test_access_lists_are_refused(local_cloud: LocalCloud, client: storage.Clien
     assert call(local_cloud, "GET", "/storage/v1/b/uniform-bucket/acl").status_code == 400
     bucket = new_bucket(client)
     assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/acl").status_code == 501
-    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/notificationConfigs").status_code == 501
 
 
 def test_what_clients_ask_on_the_way_is_answered(local_cloud: LocalCloud, client: storage.Client) -> None:

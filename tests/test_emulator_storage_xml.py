@@ -60,3 +60,53 @@ def test_plain_puts_and_deletes(local_cloud: LocalCloud, bucket: storage.Bucket)
     assert (found.content_type, found.metadata) == ("text/x", {"k": "v"})
     assert call(local_cloud, "DELETE", path).status_code == 204
     assert bucket.get_blob("plain/object") is None
+
+
+def names(text: str, tag: str) -> list[str]:
+    """Return the texts of all elements of a name."""
+    return [part.partition("<")[0] for part in text.split(f"<{tag}>")[1:]]
+
+
+@pytest.mark.parametrize("version", ["", "list-type=2&"])
+def test_lists_come_in_pages(local_cloud: LocalCloud, version: str) -> None:
+    """Both versions fold at a delimiter, and go on where the page before ended."""
+    bucket = new_bucket(storage_client(local_cloud))
+    for name in ("a/1", "a/2", "b", "c d/ü", "e"):
+        bucket.blob(name).upload_from_string(name)
+    seen: list[str] = []
+    after = ""
+    while True:
+        text = call(local_cloud, "GET", f"/{bucket.name}?{version}delimiter=/&max-keys=2{after}").text
+        seen += names(text, "Key") + names(text.replace("<CommonPrefixes><Prefix>", "<Folder>"), "Folder")
+        if names(text, "IsTruncated") == ["false"]:
+            break
+        token = names(text, "NextContinuationToken" if version else "NextMarker")[0]
+        after = f"&{'continuation-token' if version else 'marker'}={token}"
+    assert sorted(seen) == ["a/", "b", "c d/", "e"]
+    encoded = call(local_cloud, "GET", f"/{bucket.name}/?{version}prefix=c&encoding-type=url").text
+    assert names(encoded, "Key") == ["c%20d/%C3%BC"]
+    assert names(encoded, "Size") == ["6"]
+    assert call(local_cloud, "HEAD", f"/{bucket.name}").status_code == 200
+    assert "NoSuchBucket" in call(local_cloud, "GET", "/no-such-bucket").text
+    assert call(local_cloud, "GET", f"/{bucket.name}?cors").status_code == 501
+
+
+def test_a_put_can_copy(local_cloud: LocalCloud, bucket: storage.Bucket) -> None:
+    """x-goog-copy-source copies with the source's metadata, or with new one where that is said."""
+    blob = bucket.blob("copied/source ü")
+    blob.metadata = {"k": "v"}
+    blob.upload_from_string("content", content_type="text/plain")
+    source = {"x-goog-copy-source": f"/{bucket.name}/copied/source%20%C3%BC"}
+    answer = call(local_cloud, "PUT", f"/{bucket.name}/copied/1", headers=source)
+    assert (answer.status_code, names(answer.text, "ETag")) == (
+        200,
+        [f"&quot;{bucket.get_blob('copied/1').etag}&quot;"],
+    )
+    replacing = {**source, "x-goog-metadata-directive": "REPLACE", "content-type": "text/csv"}
+    assert call(local_cloud, "PUT", f"/{bucket.name}/copied/2", headers=replacing).status_code == 200
+    stale = {**source, "x-goog-copy-source-if-generation-match": "1"}
+    assert call(local_cloud, "PUT", f"/{bucket.name}/copied/3", headers=stale).status_code == 412
+    first, second = bucket.get_blob("copied/1"), bucket.get_blob("copied/2")
+    assert (first.content_type, first.metadata) == ("text/plain", {"k": "v"})
+    assert (second.content_type, second.metadata) == ("text/csv", None)
+    assert first.download_as_bytes() == second.download_as_bytes() == b"content"

@@ -43,6 +43,8 @@ def insert(call: Call) -> Json:
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
     _check_key(call, {}, body)
+    if flag(call.query, "enableObjectRetention"):
+        body["objectRetention"] = {"mode": "Enabled"}
     system = {"project": project, "projectNumber": PROJECT_NUMBER, "name": name, "metageneration": "1"}
     times = {"timeCreated": now, "updated": now, "generation": str(int(clock.now(call.resources).timestamp() * 1e6))}
     with call.resources.transaction():

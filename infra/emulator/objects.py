@@ -17,7 +17,7 @@ from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
 from infra.emulator.storage_catalog import State, StoredObject
 from infra.emulator.storage_conditions import Conditions
-from infra.emulator.storage_holds import check_unprotected
+from infra.emulator.storage_holds import check_retention, check_unprotected
 from infra.emulator.storage_resource import WRITABLE, merged, object_resource
 from infra.emulator.storage_sessions import recover
 from infra.emulator.storage_soft_delete import bury
@@ -86,11 +86,11 @@ def require_object(
 
 def add_file(cloud: Cloud, bucket: str, name: str, source: Path, content_type: str = "") -> Json:
     """Put a finished local file into a bucket; its bytes are shared, so the file must not change afterwards."""
-    require_bucket(cloud, bucket)
+    home = require_bucket(cloud, bucket)
     check_name(name)
     blob = link_blob(cloud.state, source, checksums_of(source))
     found = commit(cloud, bucket, name, blob, {"contentType": content_type} if content_type else {})
-    return object_resource(found, cloud.url)
+    return object_resource(found, cloud.url, home)
 
 
 def check_name(name: str) -> None:
@@ -139,7 +139,7 @@ def place(placing: Placing, blob: Blob, freed: list[str]) -> StoredObject:
         int(clock.now(cloud.resources).timestamp() * 1e6), catalog.last_generation(cloud, bucket, name) + 1
     )
     if current:
-        check_unprotected(cloud, home, current)
+        check_unprotected(cloud, home, current, by_name=True)
         freed += retire(cloud, home, current)
     body = {"generation": str(generation), **_new_body(cloud, home, blob, placing.fields)}
     return catalog.insert(cloud, bucket, name, blob, body)
@@ -169,6 +169,7 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
     now = cloud.now()
     sent = merged({}, fields)
     written = {name: sent[name] for name in WRITABLE if sent.get(name, {}) != {}}
+    check_retention(cloud, bucket, written.get("retention") or {})
     if bucket.get("defaultEventBasedHold"):
         written.setdefault("eventBasedHold", True)
     sums = {"md5Hash": blob.sums.md5, "crc32c": blob.sums.crc32c}

@@ -39,6 +39,7 @@ OUTPUT_ONLY = {
     "owner",
     "acl",
     "defaultObjectAcl",
+    "objectRetention",
 }
 DROPPED_WHEN_EMPTY = ("lifecycle", "labels", "cors", "logging", "website", "billing", "encryption", "retentionPolicy")
 

@@ -93,6 +93,11 @@ def integer(query: Query, name: str) -> int | None:
     return int(values[0])
 
 
+def first(query: Query, name: str) -> str:
+    """Return the first value of a parameter, empty where it is not given."""
+    return (query.get(name) or [""])[0]
+
+
 def flag(query: Query, name: str) -> bool:
     """Read a truth value of the query."""
     return (query.get(name) or ["false"])[0].lower() == "true"

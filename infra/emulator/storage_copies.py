@@ -1,13 +1,25 @@
-"""Objects made of objects: copy and rewrite share the bytes, compose joins them."""
+"""Objects made of objects: copies and renamed ones share the bytes, composed ones join them."""
+
+from dataclasses import replace
 
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import invalid
-from infra.emulator.objects import Placing, check_name, commit, discarding, place, require_bucket, require_object
+from infra.emulator.objects import (
+    Placing,
+    check_name,
+    commit,
+    discarding,
+    place,
+    require_bucket,
+    require_object,
+    retire,
+)
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, Checksums, Sums, open_writer, pieces, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Conditions, conditions_of, integer
 from infra.emulator.storage_content import open_object
+from infra.emulator.storage_holds import check_unprotected
 from infra.emulator.storage_resource import WRITABLE, base_of, object_resource
 
 MOST_SOURCES = 32  # objects that one compose joins
@@ -16,20 +28,25 @@ MOST_SOURCES = 32  # objects that one compose joins
 @handles("storage.objects.copy")
 def copy(call: Call) -> Json:
     """Copy an object; a body with metadata replaces the source's."""
-    return object_resource(_copied(call), base_of(call))
+    made = copied(call)
+    return object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket))
 
 
-@handles("storage.objects.rewrite")
-def rewrite(call: Call) -> Json:
-    """Copy an object in one step, however large: the bytes are shared."""
-    made = _copied(call)
-    return {
-        "kind": "storage#rewriteResponse",
-        "totalBytesRewritten": str(made.size),
-        "objectSize": str(made.size),
-        "done": True,
-        "resource": object_resource(made, base_of(call)),
-    }
+@handles("storage.objects.move")
+def move(call: Call) -> Json:
+    """Rename an object inside of its bucket, in one step."""
+    cloud, bucket = call.cloud, call.path["bucket"]
+    way = {"sourceBucket": bucket, "destinationBucket": bucket, **call.path}
+    with discarding(cloud) as freed, cloud.resources.transaction():
+        home = require_bucket(cloud, bucket)
+        source = require_object(cloud, bucket, call.path["sourceObject"])
+        if source.name == call.path["destinationObject"]:
+            msg = "Source and destination of a move are the same object."
+            raise invalid(msg, reason="invalid")
+        check_unprotected(cloud, home, source, by_name=True)
+        made = copied(replace(call, path=way))
+        freed.extend(retire(cloud, home, source))
+    return object_resource(made, base_of(call), home)
 
 
 @handles("storage.objects.compose")
@@ -37,7 +54,7 @@ def compose(call: Call) -> Json:
     """Join up to 32 objects of a bucket into one."""
     bucket, name = call.path["destinationBucket"], call.path["destinationObject"]
     check_name(name)
-    require_bucket(call.cloud, bucket)
+    home = require_bucket(call.cloud, bucket)
     sources = call.body.get("sourceObjects") or []
     if not 0 < len(sources) <= MOST_SOURCES:
         msg = f"The number of source components provided ({len(sources)}) is not between 1 and {MOST_SOURCES}"
@@ -56,12 +73,12 @@ def compose(call: Call) -> Json:
     finally:
         writer.discard()
     fields = {**(call.body.get("destination") or {}), "componentCount": count}
-    return object_resource(
-        commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query, headers=call.headers)), base_of(call)
-    )
+    made = commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query, headers=call.headers))
+    return object_resource(made, base_of(call), home)
 
 
-def _copied(call: Call) -> StoredObject:
+def copied(call: Call) -> StoredObject:
+    """Make the copy that a call asks for, under its preconditions."""
     cloud, path = call.cloud, call.path
     check_name(path["destinationObject"])
     conditions, generation = conditions_of(call.query, headers=call.headers), integer(call.query, "sourceGeneration")

@@ -12,7 +12,7 @@ from infra.emulator.errors import invalid, unimplemented
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import EVERY_VERSION, PAGE, State, StoredObject
-from infra.emulator.storage_conditions import flag
+from infra.emulator.storage_conditions import Query, first, flag
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
 from infra.emulator.storage_resource import base_of, object_resource
 
@@ -45,11 +45,11 @@ class Entry:
 def list_objects(call: Call) -> Json:
     """List objects by name; equal names by generation."""
     bucket = call.path["bucket"]
-    require_bucket(call.cloud, bucket)
+    home = require_bucket(call.cloud, bucket)
     _check(call)
     limit, base = page_size(call.query), base_of(call)
-    page = list(islice(entries(call.cloud, bucket, _listing(call)), limit + 1))
-    items = [object_resource(entry.item, base) for entry in page[:limit] if entry.item]
+    page = list(islice(entries(call.cloud, bucket, listing_of(call.query)), limit + 1))
+    items = [object_resource(entry.item, base, home) for entry in page[:limit] if entry.item]
     prefixes = list(dict.fromkeys(entry.prefix for entry in page[:limit] if entry.prefix))
     answer: Json = {"kind": "storage#objects"}
     answer |= {"items": items} if items else {}
@@ -71,10 +71,10 @@ def _check(call: Call) -> None:
         raise unimplemented(msg)
 
 
-def _states(call: Call) -> tuple[State, ...]:
-    if flag(call.query, "softDeleted"):
+def _states(query: Query) -> tuple[State, ...]:
+    if flag(query, "softDeleted"):
         return (State.SOFT_DELETED,)
-    return EVERY_VERSION if flag(call.query, "versions") else (State.LIVE,)
+    return EVERY_VERSION if flag(query, "versions") else (State.LIVE,)
 
 
 def entries(cloud: Cloud, bucket: str, listing: Listing) -> Iterator[Entry]:
@@ -111,17 +111,18 @@ def common_prefix(name: str, listing: Listing) -> str:
     return name[: at + len(listing.delimiter)] if at >= 0 else ""
 
 
-def _listing(call: Call) -> Listing:
-    prefix, glob = call.parameter("prefix"), call.parameter("matchGlob")
-    first = max(prefix.encode(), call.parameter("startOffset").encode())
-    ends = [end for end in (catalog.successor(prefix.encode()), call.parameter("endOffset").encode()) if end]
+def listing_of(query: Query) -> Listing:
+    """Read what a list asks for from the JSON API's parameters; raises ApiError 400."""
+    prefix, glob = first(query, "prefix"), first(query, "matchGlob")
+    begin = max(prefix.encode(), first(query, "startOffset").encode())
+    ends = [end for end in (catalog.successor(prefix.encode()), first(query, "endOffset").encode()) if end]
     return Listing(
         prefix,
-        call.parameter("delimiter"),
-        max((first, 0), decode_token(call.parameter("pageToken"))),
+        first(query, "delimiter"),
+        max((begin, 0), decode_token(first(query, "pageToken"))),
         min(ends, default=None),
-        _states(call),
-        flag(call.query, "includeTrailingDelimiter"),
+        _states(query),
+        flag(query, "includeTrailingDelimiter"),
         glob_expression(glob) if glob else None,
     )
 

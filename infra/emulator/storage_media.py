@@ -80,5 +80,6 @@ ROUTES = [
     Route("/download/storage/v1/b/{bucket}/o/{object:path}", download, methods=["GET", "HEAD"]),
     DownloadRoute("/storage/v1/b/{bucket}/o/{object:path}", download, methods=["GET", "HEAD"]),
     Route("/batch/storage/v1", answered(batch), methods=["POST"]),
+    Route("/{bucket}", xml, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]),
     Route("/{bucket}/{object:path}", xml, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]),
 ]

@@ -10,7 +10,7 @@ from infra.emulator.errors import invalid, unimplemented
 from infra.emulator.objects import discarding, require_bucket, require_object, retire
 from infra.emulator.resources import Json
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
-from infra.emulator.storage_holds import check_unprotected
+from infra.emulator.storage_holds import check_retention_change, check_unprotected, released
 from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
 from infra.emulator.storage_soft_delete import bury
 
@@ -30,7 +30,7 @@ def get(call: Call) -> Json | Response:
     if conditions.excludes(found):
         return Response(status_code=304)
     conditions.check(found)
-    return object_resource(found, base_of(call))
+    return object_resource(found, base_of(call), require_bucket(call.cloud, found.bucket))
 
 
 @handles("storage.objects.patch")
@@ -66,22 +66,25 @@ def delete_object(cloud: Cloud, bucket: str, name: str, query: Query, headers: M
         home = require_bucket(cloud, bucket)
         found = require_object(cloud, bucket, name, generation)
         conditions_of(query, headers=headers).check(found)
-        check_unprotected(cloud, home, found)
+        check_unprotected(cloud, home, found, by_name=generation is None)
         freed.extend((retire if generation is None else bury)(cloud, home, found))
 
 
 def _write(call: Call, change: Callable[[Json], Json]) -> Json:
     """Change an object's metadata under its preconditions and count its metageneration up."""
     bucket, name = call.path["bucket"], call.path["object"]
-    check_no_access_list(require_bucket(call.cloud, bucket), call.query, call.body)
+    home = require_bucket(call.cloud, bucket)
+    check_no_access_list(home, call.query, call.body)
+    override = flag(call.query, "overrideUnlockedRetention")
     with call.resources.transaction():
         found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
         conditions_of(call.query, headers=call.headers).check(found)
         body = {key: value for key, value in change(found.body).items() if value != {}}
-        body.setdefault("contentType", "application/octet-stream")
+        check_retention_change(call.cloud, home, found.body, body, override=override)
+        body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
         found = catalog.update(call.cloud, found, body)
-    return object_resource(found, base_of(call))
+    return object_resource(found, base_of(call), home)
 
 
 def check_no_access_list(bucket: Json, query: Query, fields: Json) -> None:

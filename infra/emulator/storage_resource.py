@@ -4,9 +4,11 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from infra.emulator import clock
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import StoredObject
+from infra.emulator.storage_holds import RELEASED, retention_expires
 
 # What a client may set on an object. The rest of the resource is the service's.
 WRITABLE = (
@@ -36,9 +38,10 @@ def base_of(call: Call) -> str:
     return base_address(call.cloud, call.headers)
 
 
-def object_resource(found: StoredObject, base: str) -> Json:
-    """Return an object's resource with its names and links."""
+def object_resource(found: StoredObject, base: str, bucket: Json) -> Json:
+    """Return an object's resource with its names and links, and until when its bucket retains it."""
     path = f"b/{found.bucket}/o/{quote(found.name, safe='')}"
+    until = retention_expires(bucket, found.body)
     return {
         "kind": "storage#object",
         "id": f"{found.bucket}/{found.name}/{found.generation}",
@@ -48,11 +51,12 @@ def object_resource(found: StoredObject, base: str) -> Json:
         "bucket": found.bucket,
         "size": str(found.size),
         "etag": object_etag(found),
-        **found.body,
+        **{name: value for name, value in found.body.items() if name != RELEASED},
+        **({"retentionExpirationTime": clock.text(until)} if until else {}),
     }
 
 
-def inserted_resource(found: StoredObject, base: str, project_number: str) -> Json:
+def inserted_resource(found: StoredObject, base: str, bucket: Json, project_number: str) -> Json:
     """Return the answer to an upload: the resource with the access list that the uploader owns."""
     owner = {
         "kind": "storage#objectAccessControl",
@@ -63,7 +67,7 @@ def inserted_resource(found: StoredObject, base: str, project_number: str) -> Js
         "projectTeam": {"projectNumber": project_number, "team": "owners"},
         "etag": object_etag(found),
     }
-    return {**object_resource(found, base), "acl": [owner]}
+    return {**object_resource(found, base, bucket), "acl": [owner]}
 
 
 def bucket_resource(body: Json, base: str) -> Json:

@@ -3,7 +3,7 @@
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import already_exists, invalid, not_found
-from infra.emulator.objects import BUCKETS, Placing, discarding, find_bucket, place, require_object
+from infra.emulator.objects import BUCKETS, Placing, discarding, find_bucket, place, require_bucket, require_object
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, Sums
 from infra.emulator.storage_conditions import conditions_of, integer
@@ -24,7 +24,7 @@ def restore(call: Call) -> Json:
         to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
         sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
         made = place(to, Blob(found.blob, found.path, found.size, sums), freed)
-    return object_resource(made, base_of(call))
+    return object_resource(made, base_of(call), require_bucket(cloud, made.bucket))
 
 
 @handles("storage.buckets.restore")

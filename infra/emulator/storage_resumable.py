@@ -61,13 +61,24 @@ async def begin(request: Request) -> Response:
     if content_type := request.headers.get("x-upload-content-type"):
         fields.setdefault("contentType", content_type)
     upload = upload_of(request, fields)
-    await asyncio.to_thread(check_upload, upload)
-    total = request.headers.get("x-upload-content-length", "")
-    session = await asyncio.to_thread(sessions.begin, upload.cloud, {**upload.said(), "total": total})
+    session = await _begun(request, upload)
     name = quote(upload.name, safe="")
     path = f"/upload/storage/v1/b/{upload.bucket}/o?uploadType=resumable&name={name}&upload_id={session}"
     base = f"http://{request.headers['host']}"
     return Response(headers={"location": base + path, "x-guploader-uploadid": session})
+
+
+async def begin_named(request: Request, upload: Upload) -> Response:
+    """Begin an upload of the XML API, whose address names the object."""
+    session = await _begun(request, upload)
+    address = f"http://{request.headers['host']}/{upload.bucket}/{quote(upload.name)}?upload_id={session}"
+    return Response(status_code=201, headers={"location": address, "x-guploader-uploadid": session})
+
+
+async def _begun(request: Request, upload: Upload) -> str:
+    await asyncio.to_thread(check_upload, upload)
+    total = request.headers.get("x-upload-content-length", "")
+    return await asyncio.to_thread(sessions.begin, upload.cloud, {**upload.said(), "total": total})
 
 
 async def send(request: Request) -> Response:

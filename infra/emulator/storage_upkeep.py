@@ -70,7 +70,7 @@ def _act(cloud: Cloud, seen: StoredObject, action: str) -> None:
             catalog.update(cloud, found, {**found.body, **times, **counted})
             return
         try:
-            check_unprotected(cloud, bucket, found)
+            check_unprotected(cloud, bucket, found, by_name=found.live)
         except ApiError:
             return  # it goes when the hold or the retention is over
         freed.extend((retire if found.live else bury)(cloud, bucket, found))

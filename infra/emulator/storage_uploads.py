@@ -111,7 +111,8 @@ def _finish(upload: Upload, writer: BlobWriter) -> Json:
 
 def answer(upload: Upload, found: StoredObject) -> Json:
     """Return what an upload answers."""
-    resource = inserted_resource(found, base_address(upload.cloud, upload.headers), PROJECT_NUMBER)
+    home, base = require_bucket(upload.cloud, found.bucket), base_address(upload.cloud, upload.headers)
+    resource = inserted_resource(found, base, home, PROJECT_NUMBER)
     wanted = mask_of(((name, value) for name, values in upload.query.items() for value in values), upload.headers)
     return dict(selected(resource, parsed(wanted))) if wanted else resource
 

@@ -1,6 +1,7 @@
 """`/<bucket>/<object>`: the XML API's reads, uploads and deletes, as HTTP readers and signed URLs use it."""
 
 from dataclasses import replace
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from anyio import to_thread
@@ -8,14 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.emulator import storage_parts as parts
-from infra.emulator.calls import Cloud
+from infra.emulator import storage_resumable as resumable
+from infra.emulator.calls import Call, Cloud
 from infra.emulator.errors import ApiError, unimplemented
 from infra.emulator.objects import require_object
 from infra.emulator.resources import Json
 from infra.emulator.storage_content import content_headers, object_content
+from infra.emulator.storage_copies import copied
 from infra.emulator.storage_multipart import small_body
 from infra.emulator.storage_objects import delete_object
+from infra.emulator.storage_resource import object_etag
+from infra.emulator.storage_signatures import EXPIRED, check_signature
 from infra.emulator.storage_uploads import GONE, Upload, store, upload_of
+from infra.emulator.storage_xml_lists import list_bucket
 from infra.emulator.unforeseen import unforeseen
 
 CODES = {
@@ -30,6 +36,9 @@ CONDITIONS = {
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
     "x-goog-if-generation-not-match": "ifGenerationNotMatch",
     "x-goog-if-metageneration-not-match": "ifMetagenerationNotMatch",
+    "x-goog-copy-source-generation": "sourceGeneration",
+    "x-goog-copy-source-if-generation-match": "ifSourceGenerationMatch",
+    "x-goog-copy-source-if-metageneration-match": "ifSourceMetagenerationMatch",
 }
 
 
@@ -48,6 +57,7 @@ async def xml(request: Request) -> Response:
 def refusal(error: ApiError) -> Response:
     """Return an error as the XML API writes it."""
     code = "NoSuchBucket" if "bucket does not exist" in error.message else CODES.get(error.code, "InvalidArgument")
+    code = "ExpiredToken" if error.message.startswith(EXPIRED) else code
     text = escape(error.message)
     request = error.noted()
     about = f"<RequestId>{request}</RequestId>" if request else ""
@@ -63,13 +73,19 @@ def document(content: str, status: int = 200) -> Response:
 
 async def _answer(request: Request) -> Response:
     query, upload = request.query_params, _upload(request)
+    if b"ignature" in request.scope["query_string"]:
+        await to_thread.run_sync(check_signature, upload.cloud.resources, upload.query, upload.headers)
+    if request.method in {"GET", "HEAD"} and not upload.name:
+        return document(await to_thread.run_sync(list_bucket, upload.cloud, upload.bucket, upload.query))
     if not upload.name or query.keys() & {"acl", "tagging", "retention", "compose"}:
         msg = f"{request.method} {request.url.path} is not implemented by the local cloud. Use the JSON API."
         raise unimplemented(msg)
     if request.method in {"GET", "HEAD"}:
         return await to_thread.run_sync(_content, upload, request.method == "HEAD")
-    if "uploads" in query or "uploadId" in query:
+    if query.keys() & {"uploads", "uploadId"}:
         return await _parts(request, upload)
+    if "upload_id" in query or "x-goog-resumable" in request.headers:
+        return await _resumed(request)
     if request.method == "PUT":
         return await _put(request, upload)
     if request.method == "DELETE":
@@ -79,9 +95,17 @@ async def _answer(request: Request) -> Response:
     raise unimplemented(msg)
 
 
+async def _resumed(request: Request) -> Response:
+    """Begin a resumable upload, go on with it, or give it up: the JSON API's steps with this API's answers."""
+    if "upload_id" not in request.query_params:
+        return await resumable.begin_named(request, _upload(request))
+    answered = await (resumable.cancel if request.method == "DELETE" else resumable.send)(request)
+    return Response(status_code=200) if answered.status_code == 200 else answered
+
+
 def _upload(request: Request) -> Upload:
     """Read bucket, name, metadata and preconditions from path and headers."""
-    upload = upload_of(request, {**_fields(request), "name": request.path_params["object"]})
+    upload = upload_of(request, {**_fields(request), "name": request.path_params.get("object", "")})
     return replace(upload, query={**upload.query, **_conditions(request)})
 
 
@@ -91,10 +115,22 @@ def _content(upload: Upload, head: bool) -> Response:
 
 async def _put(request: Request, upload: Upload) -> Response:
     if "x-goog-copy-source" in request.headers:
-        msg = "x-goog-copy-source is not implemented by the local cloud. Use the JSON API's rewrite."
-        raise unimplemented(msg)
+        return document(await to_thread.run_sync(_copy, upload))
     made = await store(upload, request.stream())
     return Response(headers=await to_thread.run_sync(_described, upload.cloud, made))
+
+
+def _copy(upload: Upload) -> str:
+    """Copy the object that x-goog-copy-source names, with its metadata unless the headers are to replace it."""
+    headers = upload.headers
+    bucket, _, name = unquote(headers["x-goog-copy-source"]).lstrip("/").partition("/")
+    to = {"destinationBucket": upload.bucket, "destinationObject": upload.name}
+    replaced = headers.get("x-goog-metadata-directive", "COPY").upper() == "REPLACE"
+    said = upload.fields if replaced else {}
+    path, query = {"sourceBucket": bucket, "sourceObject": name, **to}, upload.query
+    made = copied(Call(upload.cloud, "storage.objects.copy", "storage", "v1", path, query, said, headers))
+    when, etag = made.body["updated"], escape(object_etag(made))
+    return f"<CopyObjectResult><LastModified>{when}</LastModified><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>"
 
 
 def _described(cloud: Cloud, made: Json) -> dict[str, str]:
