@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.prices import Prices, UnknownPriceError, read_prices
+from infra.serving_image import is_own
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, StackError
 
@@ -41,6 +42,8 @@ class Cost:
 class Estimate:
     """A stack's cost a month, a job's cost, and all that had to be assumed."""
 
+    region: str
+    as_of: str
     month: Sequence[Cost]
     job: Sequence[Cost]
     assumptions: Sequence[str]
@@ -72,8 +75,9 @@ def estimate(settings: Settings, use: Use | None = None, prices: Prices | None =
     Raises:
         UnknownPriceError: the table has no price of a machine.
     """
-    use, prices = use or Use(), prices or read_prices()
-    return Estimate(_month(settings, use, prices), _job(settings, use, prices), _assumptions(settings, use, prices))
+    use, prices = use or Use(), prices or read_prices(settings.region)
+    month, job = _month(settings, use, prices), _job(settings, use, prices)
+    return Estimate(prices.region, prices.as_of, month, job, _assumptions(settings, use, prices))
 
 
 def cost_line(stack: Stack) -> str:
@@ -83,12 +87,12 @@ def cost_line(stack: Stack) -> str:
         SettingError: a setting is wrong.
     """
     try:
-        found = estimate(from_config(stack.config, stack.name))
+        settings = from_config(stack.config, stack.name)
+        found, prices = estimate(settings), read_prices(settings.region)
     except UnknownPriceError as error:
         return f"Costs are not known: {error}"
-    prices = read_prices()
     dearest = max(found.month, key=lambda cost: cost.usd).what.partition(":")[0]
-    where = f"{prices.region}, prices of {prices.as_of}"
+    where = f"{settings.region}, prices of {prices.as_of}"
     return (
         f"On Google Cloud about {found.month_usd:,.2f} USD a month ({where}; most of it: {dearest}) and"
         f" {found.job_usd:,.2f} USD a job of {Use.rows:,} rows. See: invoke costs"
@@ -98,6 +102,8 @@ def cost_line(stack: Stack) -> str:
 def facts(found: Estimate) -> dict[str, Any]:
     """Return an estimate for JSON, amounts in USD."""
     return {
+        "region": found.region,
+        "pricesOf": found.as_of,
         "month": [_cost(cost) for cost in found.month],
         "job": [_cost(cost) for cost in found.job],
         "monthUsd": round(found.month_usd, 2),
@@ -111,7 +117,7 @@ def _month(settings: Settings, use: Use, prices: Prices) -> list[Cost]:
     online = prices.prediction_hour(settings.machine_type)
     costs = [
         Cost("bucket", use.storage_gib, "GiB month", prices["storage"]),
-        Cost("serving image", prices["image_gib"], "GiB month", prices["image"]),
+        *[Cost("serving image", prices["image_gib"], "GiB month", prices["image"])] * is_own(settings),
     ]
     costs += [
         Cost(f"endpoint {wrapper}: one {settings.machine_type}, always on", hours, "hour", online)
@@ -144,13 +150,24 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
         f"The bucket holds {use.storage_gib:g} GiB, the notebook runs {use.notebook_hours:g} hours a month;"
         " --storage-gib, --notebook-hours",
     ]
-    if settings.region != prices.region:
-        told.append(f"Prices are those of {prices.region}; those of {settings.region} differ, mostly upwards")
-    told += [f"{figure.value:g} {figure.unit}: {figure.note}" for figure in prices.figures.values() if figure.note]
+    if prices.region != prices.base:
+        ratio = f"the ratio of both regions' prices on {prices.regions_as_of} ({prices.regions_source})"
+        told.append(f"Machines, disks and storage in {prices.region}: {prices.base}'s price times {ratio}")
+        told.append("c2, n2 and n2d machines there are taken to follow n1 machines, balanced disks to follow SSD disks")
+    others = {name for name in prices.figures if name.endswith(("_core", "_memory"))} - _of_machines(settings)
+    noted = [figure for name, figure in prices.figures.items() if figure.note and name not in others]
+    told += [f"{figure.value:g} {figure.unit}: {figure.note}" for figure in noted]
     sources = sorted({figure.source for figure in prices.figures.values() if figure.as_of})
     told.append(f"Other list prices are of {prices.as_of} or a few days before: {', '.join(sources)}")
     told.append(f"Figures were taken from {prices.read_from}: check them before you rely on them")
     return [*told, f"Not counted: {prices.not_counted}"]
+
+
+def _of_machines(settings: Settings) -> set[str]:
+    """Return the names of the figures that the stack's machines are priced by."""
+    machines = [settings.machine_type, *[settings.notebook_machine_type] * settings.notebook]
+    families = {machine.partition("-")[0] for machine in machines}
+    return {f"{family}_{part}" for family in families for part in ("core", "memory")}
 
 
 def _number(name: str, text: str) -> float:

@@ -37,7 +37,7 @@ class ImageBuild:
             "steps": [{"id": "image", "name": BUILDER, "args": ["build", *context]}],
             "images": [self.image],
             "serviceAccount": f"projects/{project}/serviceAccounts/{self.account}",
-            "options": {"logging": "CLOUD_LOGGING_ONLY", "machineType": "E2_HIGHCPU_8"},
+            "options": {"logging": "CLOUD_LOGGING_ONLY"},
             "timeout": f"{BUILD_LIMIT}s",
             "tags": [self.tag],
         }

@@ -1,15 +1,34 @@
-"""The dated price table, infra/prices.json: every figure with its unit, and its dated source or that it is assumed."""
+"""The dated price table, infra/prices.json: every figure with its unit, and its dated source or that it is assumed.
+
+Figures are of one region. In another one a price is that figure times the ratio of the two regions' prices, for the
+same kind of thing, in the billing catalog of a day: a table of its own in the file.
+"""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from infra.errors import InfraError
 
 FILE = Path(__file__).with_name("prices.json")
+# Which price of the regions' table says by how much a figure is higher or lower in another region.
+FOLLOWS = {
+    "e2_core": "e2-standard-8",
+    "e2_memory": "e2-standard-8",
+    "n1_core": "n1-standard-2",
+    "n1_memory": "n1-standard-2",
+    "c2_core": "n1-standard-2",
+    "c2_memory": "n1-standard-2",
+    "n2d_core": "n1-standard-2",
+    "n2d_memory": "n1-standard-2",
+    "n2_core": "n1-standard-2",
+    "n2_memory": "n1-standard-2",
+    "disk": "ssd",
+    "storage": "storage",
+}
 # GiB of memory for each vCPU of a predefined machine type.
 MEMORY = {
     ("e2", "standard"): 4.0,
@@ -18,6 +37,10 @@ MEMORY = {
     ("n1", "standard"): 3.75,
     ("n1", "highmem"): 6.5,
     ("n1", "highcpu"): 0.9,
+    ("c2", "standard"): 4.0,
+    ("n2d", "standard"): 4.0,
+    ("n2d", "highmem"): 8.0,
+    ("n2d", "highcpu"): 1.0,
     ("n2", "standard"): 4.0,
     ("n2", "highmem"): 8.0,
     ("n2", "highcpu"): 1.0,
@@ -42,13 +65,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prices:
-    """The whole table: prices of one region, as they were on a day."""
+    """The whole table, in one region: its own prices, or those that follow from another's."""
 
     region: str
+    base: str  # the region that the figures were read for
     as_of: str
     figures: Mapping[str, Figure]
     read_from: str
     not_counted: str
+    regions_as_of: str
+    regions_source: str
 
     def __getitem__(self, name: str) -> float:
         return self.figures[name].value
@@ -65,6 +91,11 @@ class Prices:
             msg = f"No price for machine type {machine_type!r}: infra/prices.json knows {known}. Add its figures there"
             raise UnknownPriceError(msg)
         family, cores = found[1], int(found[3])
+        if f"{family}_core" not in self.figures:
+            msg = (
+                f"No price for machine type {machine_type!r} in {self.region}: infra/prices.json has none. Add it there"
+            )
+            raise UnknownPriceError(msg)
         memory = cores * MEMORY[family, found[2]]
         return cores * self[f"{family}_core"] + memory * self[f"{family}_memory"]
 
@@ -74,8 +105,28 @@ class Prices:
 
 
 @lru_cache
-def read_prices() -> Prices:
-    """Read the table."""
+def read_prices(region: str = "") -> Prices:
+    """Read the table for a region; for the one that it was made for where none is named.
+
+    Raises:
+        UnknownPriceError: the table has not that region.
+    """
     document = json.loads(FILE.read_text())
+    base = document["region"]
+    region = region or base
+    here, there = document["regions"].get(region), document["regions"][base]
+    if here is None:
+        known = ", ".join(sorted(document["regions"]))
+        raise UnknownPriceError(
+            f"No prices for region {region!r}: infra/prices.json knows {known}. Add its figures there"
+        )
     figures = {name: Figure(**figure) for name, figure in document["figures"].items()}
-    return Prices(document["region"], document["as_of"], figures, document["read_from"], document["not_counted"])
+    ratios = {name: here[kind] / there[kind] if kind in here else None for name, kind in FOLLOWS.items()}
+    lacking = {name for name, ratio in ratios.items() if ratio is None}
+    found = {
+        name: replace(figure, value=figure.value * (ratios.get(name) or 1.0))
+        for name, figure in figures.items()
+        if name not in lacking
+    }
+    texts = {key: document[key] for key in ("as_of", "read_from", "not_counted", "regions_as_of", "regions_source")}
+    return Prices(region=region, base=base, figures=found, **texts)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from infra import check_tasks, costs
 from infra.costs import Use, cost_line, estimate, use_of
 from infra.prices import FILE, MEMORY, UnknownPriceError, read_prices
+from infra.regions import REGIONS
 from infra.settings import NAMESPACE, from_config
 from infra.stacks import Stack, StackError
 
@@ -50,7 +51,7 @@ def test_a_bare_stack_costs_cents_and_an_endpoint_and_a_notebook_cost_the_rest()
     """The month is the sum of what the settings ask for."""
     bare = estimate(from_config(config()))
     full = estimate(from_config(config(endpoints=["decorator", "functional"], notebook=True)))
-    assert bare.month_usd == pytest.approx(10 * 0.020 + 1.5 * 0.10)
+    assert bare.month_usd == pytest.approx(10 * 0.020 + read_prices()["image_gib"] * 0.10)
     added = full.month_usd - bare.month_usd
     hour = read_prices().prediction_hour("n1-standard-2")
     assert added == pytest.approx(2 * 730 * hour + 40 * read_prices().machine_hour("e2-standard-4") + 250 * 0.10)
@@ -71,7 +72,7 @@ def test_what_is_assumed_is_printed() -> None:
     """The region of the prices, the assumed use and what is not counted stand beside the sum."""
     told = "\n".join(estimate(from_config({**GOOGLE, "gcp:region": "europe-west4"})).assumptions)
     for part in (
-        "those of europe-west4 differ",
+        "in europe-west4: us-central1's price times the ratio of both regions' prices on 2025-03-06",
         "10 minutes",
         "--rows-per-second",
         "Not counted",
@@ -79,13 +80,40 @@ def test_what_is_assumed_is_printed() -> None:
         "were not read",
     ):
         assert part in told
-    assert "differ" not in "\n".join(estimate(from_config(GOOGLE)).assumptions)
+    assert "times the ratio" not in "\n".join(estimate(from_config(GOOGLE)).assumptions)
+
+
+@pytest.mark.parametrize("region", sorted(REGIONS))
+def test_every_region_has_prices_of_its_own(region: str) -> None:
+    """Machines cost what the catalog of that region says; where it has none, the line says so."""
+    prices, base = read_prices(region), read_prices()
+    table = json.loads(FILE.read_text())["regions"][region]
+    assert prices.machine_hour("e2-standard-8") == pytest.approx(table["e2-standard-8"], rel=1e-6)
+    assert prices["storage"] == pytest.approx(table["storage"])
+    assert prices["image"] == base["image"]
+    if "n1-standard-2" in table:
+        assert prices.machine_hour("n1-standard-2") == pytest.approx(table["n1-standard-2"], rel=1e-3)
+        return
+    with pytest.raises(UnknownPriceError, match=f"'n1-standard-2' in {region}: infra/prices.json has none"):
+        prices.machine_hour("n1-standard-2")
+
+
+def test_a_region_without_prices_is_refused() -> None:
+    """No region is silently priced as another."""
+    with pytest.raises(UnknownPriceError, match="No prices for region 'moon-1'"):
+        read_prices("moon-1")
+
+
+def test_an_image_of_others_costs_nothing() -> None:
+    """Google's prebuilt image is not in the stack's repository."""
+    built, prebuilt = (estimate(from_config(config(servingImage=image))) for image in ("", "prebuilt"))
+    assert built.month_usd - prebuilt.month_usd == pytest.approx(read_prices()["image_gib"] * read_prices()["image"])
 
 
 def test_a_machine_without_a_price_is_named_with_the_file_to_mend() -> None:
     """An unknown family is no zero; the preview goes on and says so."""
     wanted = config(machineType="c3-standard-4")
-    with pytest.raises(UnknownPriceError, match=r"'c3-standard-4': infra/prices.json knows e2-highcpu-N"):
+    with pytest.raises(UnknownPriceError, match=r"'c3-standard-4': infra/prices.json knows c2-standard-N"):
         estimate(from_config(wanted))
     assert cost_line(Stack("dev", FILE, wanted)).startswith("Costs are not known: No price for machine type")
 
