@@ -78,7 +78,10 @@ def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]
     told = [f"enabled APIs, which others of the project may use: {', '.join(apis)}"] if apis else []
     if any(row["type"] == BUCKET for row in others):
         told += _of_bucket(settings)
-    if any(str(row["type"]).endswith(":Model") for row in others):
+    models = [row for row in others if str(row["type"]).endswith(":Model")]
+    adopted = [row for row in models if row.get("retainOnDelete")]
+    told += [f"model {row.get('id')}, adopted by adoptModels, with all its versions" for row in adopted]
+    if len(models) > len(adopted):
         told.append("records of batch prediction jobs in Vertex AI; all versions of the models go, kept ones too")
     told += _of_security(others)
     return [*told, "the stack's file and settings"] if others or apis else ["nothing: the stack has no resources"]

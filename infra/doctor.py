@@ -8,8 +8,9 @@ from importlib.metadata import version
 from infra.engines import cli_path, usable_engine
 from infra.errors import InfraError
 from infra.google_apis import connection_to, every
-from infra.google_client import LOGIN, Json, PredictionApiError, client, default_credentials, execute
+from infra.google_client import Json, PredictionApiError, client, default_credentials, execute
 from infra.local_cloud import health, require
+from infra.remedies import LOGIN
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, read_stack
 

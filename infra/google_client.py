@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,14 +14,16 @@ from urllib.parse import urlsplit
 # Google's client libraries load when the first call is made: an `up` that changes nothing makes none.
 # ruff: noqa: PLC0415
 from infra.errors import InfraError
+from infra.remedies import LOGIN, remedy
 from infra.settings import LOCAL_TOKEN
 
 Json = dict[str, Any]
 
 CALL_LIMIT = 120  # seconds; Vertex AI itself gives up on a prediction after 60
-GET_RETRIES = 4  # googleapiclient waits 1, 2, 4, 8 s (with jitter) between them; only for 429, 5xx and lost connections
+TRIES = 5  # of a call that may be sent twice
+PAUSE = 1.0  # seconds before the second try, doubled before each further one; on a local cloud a tenth of it
+PASSING = {429, 500, 502, 503, 504}  # statuses of faults that pass
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-LOGIN = "Run: gcloud auth application-default login"
 TITLES = {"aiplatform": "Vertex AI", "ml": "AI Platform", "storage": "Cloud Storage"}
 # The roles that Google has for whoever was refused
 ROLES = {"aiplatform": "aiplatform.user", "ml": "ml.developer", "storage": "storage.admin"}
@@ -96,27 +100,40 @@ def client(connection: Connection) -> Any:
     return _client(connection, threading.get_ident())
 
 
-def execute(connection: Connection, request: Any, resource: str) -> Json:
-    """Send a request; only those that read are sent again after a failure.
+def execute(connection: Connection, request: Any, resource: str, *, repeatable: bool = False) -> Json:
+    """Send a request; after a fault that passes again, if it reads or is `repeatable`: twice done is once done.
 
     Raises:
         PredictionApiError: it was refused, or no answer came.
     """
+    pause = PAUSE / 10 if connection.local else PAUSE
+    for _ in range(TRIES - 1 if repeatable or request.method == "GET" else 0):
+        try:
+            return _execute(connection, request, resource)
+        except PredictionApiError as error:
+            # A local cloud that does not answer is not there; one that answers so was told to fail
+            if error.status not in PASSING and (error.status or connection.local):
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # many clients must not come back at once
+        pause *= 2
+    return _execute(connection, request, resource)
+
+
+def _execute(connection: Connection, request: Any, resource: str) -> Json:
     from google.auth.exceptions import GoogleAuthError
     from googleapiclient.errors import Error, HttpError
     from httplib2 import HttpLib2Error
 
-    retries = GET_RETRIES if request.method == "GET" and not connection.local else 0
     try:
-        answer: Json = request.execute(num_retries=retries)
+        answer: Json = request.execute()
     except HttpError as error:
         raise refusal(connection, int(error.resp.status), _body(error), resource) from None
     except GoogleAuthError as error:
         msg = f"Google Cloud does not take the credentials: {_first_line(error)}. {LOGIN}"
         raise PredictionApiError(msg, 401) from None
     except (OSError, HttpLib2Error, Error) as error:
-        remedy = "Run: invoke local.start" if connection.local else "Check the network, then run it again"
-        msg = f"No answer from {connection.endpoint} about {resource}: {_first_line(error)}. {remedy}"
+        helps = "Run: invoke local.start" if connection.local else "Check the network, then run it again"
+        msg = f"No answer from {connection.endpoint} about {resource}: {_first_line(error)}. {helps}"
         raise PredictionApiError(msg) from None
     return answer
 
@@ -125,26 +142,8 @@ def refusal(connection: Connection, status: int, body: Mapping[str, Any], resour
     """Turn Google's error (envelope's `error`, or an operation's) into one line with its remedy."""
     message = " ".join(str(body.get("message", "no reason given")).split()).rstrip(".")
     what = f"{TITLES.get(connection.api, connection.api)} refuses {resource} ({status})"
-    remedy = "" if "Run: " in message else f" {_remedy(connection, status, body)}"
-    return PredictionApiError(f"{what}: {message}.{remedy}", status)
-
-
-def _remedy(connection: Connection, status: int, body: Mapping[str, Any]) -> str:
-    project = connection.project
-    reasons = {detail.get("reason") for detail in body.get("details", ()) if isinstance(detail, Mapping)}
-    if status == 403 and ("SERVICE_DISABLED" in reasons or "has not been used" in str(body.get("message"))):
-        return f"Run: gcloud services enable {connection.api}.googleapis.com --project {project}"
-    if status == 400 and any(words in str(body.get("message")) for words in BAD_ARTIFACT):
-        return "Run: invoke upload, then: invoke up"
-    role = ROLES.get(connection.api, "viewer")
-    return {
-        400: "Correct what it names, then run it again",
-        401: LOGIN,
-        403: f"Ask an owner of {project!r} for roles/{role}, or run: gcloud projects get-iam-policy {project}",
-        404: "Run: invoke up",
-        409: "Run: invoke refresh, then: invoke up",
-        429: f"Ask for quota: https://console.cloud.google.com/iam-admin/quotas?project={project}, or try again later",
-    }.get(status, "Try again later")
+    helps = "" if "Run: " in message else f" {remedy(connection.api, connection.project, status, body)}"
+    return PredictionApiError(f"{what}: {message}.{helps}", status)
 
 
 @lru_cache(maxsize=64)

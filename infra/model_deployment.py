@@ -12,7 +12,7 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from infra import prediction
 from infra.google_client import Connection, Json
-from infra.operations import OPERATION_LIMIT, claim
+from infra.operations import OPERATION_LIMIT, claim, told
 from infra.vertex_provider import Props, VertexProvider, changed, checked, in_one_line, matches, own, text
 
 Options = pulumi.ResourceOptions | None
@@ -50,11 +50,11 @@ class DeploymentProvider(VertexProvider):
         """
         props = own(props)
         connection, endpoint = self.connection(props["endpoint"]), props["endpoint"]
-        deployed_id = _deployed_id(props)
+        deployed_id, what = _deployed_id(props), f"Deployment of {props['model']}"
         claim(
-            lambda: prediction.deploy(connection, endpoint, _deployed_model(props, deployed_id)),
+            lambda: prediction.deploy(connection, endpoint, _deployed_model(props, deployed_id), told(what)),
             lambda: _deployed(connection, endpoint).get(deployed_id),
-            f"Deployment of {props['model']}",
+            what,
             OPERATION_LIMIT,
         )
         return CreateResult(f"{endpoint}/deployedModels/{deployed_id}", {**props, "deployed_model_id": deployed_id})

@@ -13,7 +13,7 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 from infra import prediction
 from infra.google_client import Connection, Json, PredictionApiError
 from infra.model_fields import MODEL_FIELDS, model_properties, source, source_findings, source_properties
-from infra.operations import claim
+from infra.operations import claim, told
 from infra.settings import OWN_LABELS
 from infra.vertex_provider import (
     Props,
@@ -30,6 +30,7 @@ from infra.vertex_provider import (
 Options = pulumi.ResourceOptions | None
 
 CLAIM_LIMIT = 300.0  # seconds; an upload copies the artifact
+ADOPT = "Correct the setting adoptModels; which there are: gcloud ai models list"
 DEFAULT = "default"  # the alias that exactly one version of a model has
 MODEL_PLACE = ("project", "location", "model_id")
 VERSION_FIELDS = ("alias", "keep_versions")
@@ -39,7 +40,8 @@ VERSION_SOURCE = ("model", "artifact_uri", "digest", "container_spec", "encrypti
 class ModelProvider(VertexProvider):
     """A model: its name, description and labels. Its first version is made with it; versions are resources apart.
 
-    A model of that name which carries the stack's labels is taken over: an interrupted run made it.
+    A model of that name which carries the stack's labels is taken over: an interrupted run made it. So is one without
+    labels of any stack, where the setting `adoptModels` names it.
     """
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
@@ -67,6 +69,8 @@ class ModelProvider(VertexProvider):
         props = own(props)
         name = "projects/{project}/locations/{location}/models/{model_id}".format(**props)
         connection = self.connection(name)
+        if props.get("adopt") and prediction.get_model(connection, name) is None:
+            raise PredictionApiError(f"There is no model {name!r} to adopt. {ADOPT}", 404)
         live = claim(
             lambda: self._upload(connection, name, props),
             lambda: prediction.get_model(connection, name),
@@ -101,7 +105,7 @@ class ModelProvider(VertexProvider):
 
     def _upload(self, connection: Connection, name: str, props: Props) -> Json:
         model = {field: props[key] for key, field in MODEL_FIELDS.items()} | source(props)
-        prediction.upload_model(connection, model, model_id=props["model_id"])
+        prediction.upload_model(connection, model, model_id=props["model_id"], progress=told(f"Model {name}"))
         return prediction.get_model(connection, name) or {}
 
 
@@ -170,7 +174,8 @@ class VersionProvider(VertexProvider):
             raise PredictionApiError(msg, 404)
         # Without labels: a version's own are merged into the model's when it is read
         body = {"displayName": parent["displayName"], **source(props)}
-        uploaded = prediction.upload_model(connection, body, parent_model=props["model"])
+        progress = told(f"Version of {props['model']}")
+        uploaded = prediction.upload_model(connection, body, parent_model=props["model"], progress=progress)
         return {"versionId": uploaded.version}
 
 
@@ -210,7 +215,8 @@ def _take_over(connection: Connection, name: str, live: Json, props: Props) -> N
     """Make a model that was there what the program wants, if its labels say that it is the stack's."""
     ours = {key: props["labels"][key] for key in OWN_LABELS if key in props["labels"]}
     theirs = {key: live.get("labels", {}).get(key) for key in ours}
-    if theirs != ours:
+    adopted = props.get("adopt") and not any(theirs.values())
+    if theirs != ours and not adopted:
         wanted = ",".join(f"{key}={value}" for key, value in ours.items())
         msg = (
             f"Model {name!r} is there and not of this stack (labels {theirs}). To let this stack have it, run:"

@@ -9,7 +9,23 @@ from infra.google_client import HTTP_STATUS, Connection, Json, PredictionApiErro
 Progress = Callable[[Json], None]
 
 OPERATION_LIMIT = 1800.0  # seconds; deploying a model takes Vertex AI 5 to 20 minutes
+TOLD_EVERY = 30.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between two looks
+
+
+def told(what: str) -> Progress:
+    """Make a progress that prints one line every half minute; an engine shows what a resource's provider prints."""
+    began = time.monotonic()
+    said = 0.0
+
+    def tell(state: Json) -> None:
+        nonlocal said
+        passed = time.monotonic() - began
+        if passed - said >= TOLD_EVERY and not state.get("done"):
+            said = passed
+            print(f"{what}: under way for {passed:.0f} s, at most {OPERATION_LIMIT / 60:.0f} minutes", flush=True)
+
+    return tell
 
 
 def wait_operation(

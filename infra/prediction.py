@@ -100,13 +100,13 @@ def find_version(connection: Connection, model: str, wanted: Mapping[str, Any]) 
 def patch_model(connection: Connection, name: str, fields: Mapping[str, Any]) -> Json:
     """Change fields of a model, or of a version where the name has one; Google refuses to mix the two."""
     request = _models(connection).patch(name=name, updateMask=",".join(sorted(fields)), body=dict(fields))
-    return execute(connection, request, name)
+    return execute(connection, request, name, repeatable=True)
 
 
 def merge_aliases(connection: Connection, version: str, *aliases: str) -> Json:
     """Give a version aliases, taking them from the versions that had them; `-name` takes one away."""
     request = _models(connection).mergeVersionAliases(name=version, body={"versionAliases": list(aliases)})
-    return execute(connection, request, version)
+    return execute(connection, request, version, repeatable=True)
 
 
 def delete_model(connection: Connection, model: str) -> None:
@@ -145,7 +145,7 @@ def undeploy(connection: Connection, endpoint: str, deployed_model: str) -> None
 def predict_online(connection: Connection, endpoint: str, instances: Sequence[Any]) -> Json:
     """Predict a few instances at once: `{"predictions": […], "deployedModelId", …}`, in the order sent."""
     request = _endpoints(connection).predict(endpoint=endpoint, body={"instances": list(instances)})
-    return execute(connection, request, endpoint)
+    return execute(connection, request, endpoint, repeatable=True)
 
 
 def _same(given: Any, wanted: Any) -> bool:
@@ -166,8 +166,9 @@ def _endpoints(connection: Connection) -> Any:
 
 
 def _found(connection: Connection, request: Any, resource: str) -> Json | None:
+    """Return what is there, or None; a deletion that is asked for twice finds nothing the second time."""
     try:
-        return execute(connection, request, resource)
+        return execute(connection, request, resource, repeatable=True)
     except PredictionApiError as error:
         if error.status == 404:
             return None

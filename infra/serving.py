@@ -34,7 +34,8 @@ def create_model(
     depends_on: Sequence[pulumi.Resource],
 ) -> Served:
     """Put a wrapper's uploaded model into the registry: the model, and the version that its digest names."""
-    uploaded, model_id = settings.models[wrapper], names.model(wrapper)
+    uploaded, adopted = settings.models[wrapper], settings.adopt_models.get(wrapper, "")
+    model_id = adopted or names.model(wrapper)
     source = {
         "artifact_uri": uploaded.artifact_uri,
         "digest": uploaded.digest,
@@ -50,9 +51,15 @@ def create_model(
             "display_name": model_id,
             "description": f"Housing prices with keys, {wrapper} wrapper",
             "labels": labels,
+            **({"adopt": True} if adopted else {}),
             **source,
         },
-        pulumi.ResourceOptions(depends_on=[*depends_on, *key.grants], protect=settings.production),
+        # A model that was there before the stack is there after it
+        pulumi.ResourceOptions(
+            depends_on=[*depends_on, *key.grants],
+            protect=settings.production,
+            retain_on_delete=True if adopted else None,
+        ),
     )
     kept = {"keep_versions": settings.keep_versions}
     version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **kept, **source})

@@ -14,6 +14,7 @@ from infra.values import (
     choices,
     labels,
     matching,
+    named,
     number,
     one_of,
     several,
@@ -161,6 +162,14 @@ OWN = (
     _own("keepVersions", "How many replaced versions of each model stay, to go back to.", whole(0, 100), 3),
     _own("maxRmse", "The error on the test rows, in 1,000 dollars, above which promote refuses.", number(0, 1000), 10),
     _own("models", "The uploaded models; invoke upload writes it.", uploaded_models(WRAPPERS), {}),
+    _own(
+        "adoptModels",
+        "Models of Vertex AI that are there already, by wrapper: the stack adds its versions to them and leaves them on"
+        " destroy.",
+        named(WRAPPERS, r"[a-z0-9_][a-z0-9_-]{0,62}", f"wrappers ({', '.join(WRAPPERS)}), each with a model's id"),
+        {},
+        {"decorator": "my-model"},
+    ),
     _own(
         "servingImage",
         "The container that serves the models; invoke image builds this project's and writes it. prebuilt: Google's for"

@@ -71,10 +71,15 @@ class Settings:
     keep_versions: int
     max_rmse: float  # 1,000 dollars
     models: Mapping[str, UploadedModel]
+    adopt_models: Mapping[str, str]  # model ids by wrapper
     serving_image: str
-    local: bool  # on a local cloud, not on Google's
     api_endpoint: str  # what aiplatform's paths (v1/projects/…) are appended to
     storage_endpoint: str
+
+    @property
+    def local(self) -> bool:
+        """Whether the stack is on a local cloud, not on Google's."""
+        return self.storage_endpoint != GOOGLE_STORAGE
 
 
 def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
@@ -96,7 +101,6 @@ def from_config(config: Mapping[str, Any], stack: str = "") -> Settings:
         project=project,
         region=region,
         zone=zone,
-        local=_storage_endpoint(config) != GOOGLE_STORAGE,
         api_endpoint=vertex_endpoint(config, region),
         storage_endpoint=_storage_endpoint(config),
         **{_field(each.name): setting(each.key) for each in OWN},

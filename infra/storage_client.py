@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import requests
-from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
+from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError, Unauthorized
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Client
@@ -14,7 +14,8 @@ from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from infra.errors import InfraError
-from infra.google_client import LOGIN, default_credentials, is_loopback
+from infra.google_client import default_credentials, is_loopback
+from infra.remedies import LOGIN, remedy
 from infra.settings import LOCAL_TOKEN
 
 
@@ -38,22 +39,22 @@ def in_one_line(outputs: Mapping[str, Any], uri: str) -> Iterator[None]:
     try:
         yield
     except NotFound:
-        remedy = "Run: invoke up" if uri.count("/") < 4 else f"Run: gcloud storage ls {uri.rpartition('/')[0]}/"
-        msg = f"Cloud Storage has no {uri!r}. {remedy}"
+        helps = "Run: invoke up" if uri.count("/") < 4 else f"Run: gcloud storage ls {uri.rpartition('/')[0]}/"
+        msg = f"Cloud Storage has no {uri!r}. {helps}"
         raise StorageError(msg) from None
     except Unauthorized as error:
         raise StorageError(f"Cloud Storage does not take the credentials: {_line(error)}. {LOGIN}") from None
-    except Forbidden as error:
-        msg = f"Cloud Storage refuses {uri!r}: {_line(error)}. Ask an owner for roles/storage.objectUser on the bucket"
-        raise StorageError(msg) from None
     except GoogleAuthError as error:
         raise StorageError(f"Google Cloud does not take the credentials: {_line(error)}. {LOGIN}") from None
-    except (GoogleAPICallError, DataCorruption) as error:
+    except GoogleAPICallError as error:
+        helps = remedy("storage", str(outputs["project"]), int(error.code or 0), _body(error))
+        raise StorageError(f"Cloud Storage refuses {uri!r}: {_line(error)}. {helps}") from None
+    except DataCorruption as error:
         raise StorageError(f"Cloud Storage refuses {uri!r}: {_line(error)}. Run it again") from None
     except (requests.RequestException, RetryError, ConnectionError) as error:
         endpoint = str(outputs["storageEndpoint"])
-        remedy = "Run: invoke local.start" if is_loopback(endpoint) else "Check the network, then run it again"
-        raise StorageError(f"No answer from {endpoint} about {uri!r}: {_line(error)}. {remedy}") from None
+        helps = "Run: invoke local.start" if is_loopback(endpoint) else "Check the network, then run it again"
+        raise StorageError(f"No answer from {endpoint} about {uri!r}: {_line(error)}. {helps}") from None
 
 
 @lru_cache(maxsize=32)
@@ -64,6 +65,11 @@ def _client(project: str, endpoint: str) -> Any:
     # A proxy of the environment must not be asked for an address on this machine
     session.trust_env = not local
     return Client(project, credentials, _http=session, client_options={"api_endpoint": endpoint})
+
+
+def _body(error: GoogleAPICallError) -> Mapping[str, Any]:
+    """Return the envelope's `error`, where the answer had one."""
+    return {"message": str(error.message), "errors": list(error.errors or ())}
 
 
 def _line(error: Exception) -> str:

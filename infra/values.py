@@ -148,6 +148,21 @@ def labels(reserved: Sequence[str]) -> Reader:
     return read
 
 
+def named(known: Sequence[str], pattern: str, wanted: str) -> Reader:
+    """Make a reader of mappings from some of `known` to names of a pattern."""
+    compiled = re.compile(pattern)
+
+    def read(raw: Any) -> dict[str, str]:
+        found = _decoded(raw, dict, wanted)
+        if any(
+            key not in known or not isinstance(name, str) or not compiled.fullmatch(name) for key, name in found.items()
+        ):
+            raise ValueError(wanted)
+        return {key: found[key] for key in known if key in found}
+
+    return read
+
+
 def uploaded_models(known: Sequence[str]) -> Reader:
     """Make a reader of the uploaded models by wrapper, as `invoke upload` writes them."""
     wanted = f'wrappers ({", ".join(known)}), each with {{"artifactUri": "gs://…", "digest": "…"}}'

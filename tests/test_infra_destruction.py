@@ -48,6 +48,15 @@ def test_everything_in_the_state_has_a_fate() -> None:
         assert part in said
 
 
+def test_an_adopted_model_stays() -> None:
+    """It was there before the stack; the fate says so, and names it."""
+    model = "pulumi-python:dynamic/prediction:Model"
+    state = [row("model", model, retainOnDelete=True, id="projects/p/locations/r/models/theirs")]
+    fate = fate_of(stack(), state)
+    assert fate.deletes == []
+    assert "model projects/p/locations/r/models/theirs, adopted by adoptModels, with all its versions" in fate.leaves
+
+
 def test_a_stack_that_deletes_its_objects_says_how_long_they_are_paid_for() -> None:
     """Soft-deleted objects stay for their days; without such days nothing of them does."""
     assert any("for 9 days" in each for each in fate_of(stack(forceDestroy=True, softDeleteDays=9), STATE).leaves)

@@ -120,6 +120,41 @@ def test_a_model_of_someone_else_is_not_taken_over(models: Any, artifacts: list[
     assert "\n" not in str(caught.value)
 
 
+def test_a_named_model_is_adopted_with_the_versions_it_has(
+    local_cloud: LocalCloud, models: Any, versions: Any, artifacts: list[str]
+) -> None:
+    """It gets the stack's labels beside its own; the stack's artifact becomes a further version, the default one."""
+    props = model_props(artifacts[0])
+    name = f"{connection(local_cloud).parent}/models/{props['model_id']}"
+    body: dict[str, Any] = {"displayName": "theirs", "containerSpec": CONTAINER, "artifactUri": artifacts[0]}
+    body["labels"] = {"owner": "them"}
+    prediction.upload_model(connection(local_cloud), body, model_id=props["model_id"])
+    with pytest.raises(PredictionApiError, match="not of this stack"):
+        models.create(props)
+    adopted = models.create({**props, "adopt": True})
+    assert adopted.id == name
+    live = prediction.get_model(connection(local_cloud), name)
+    assert live is not None
+    assert live["labels"] == {**LABELS, "owner": "them"}
+    versions.create(version_props(name, artifacts[1]))
+    assert standing_versions(local_cloud, name) == {"1": [], "2": ["default"]}
+    assert not models.diff(name, adopted.outs, {**props, "adopt": True}).changes
+
+
+def test_what_is_not_there_or_another_stacks_is_not_adopted(
+    local_cloud: LocalCloud, models: Any, artifacts: list[str]
+) -> None:
+    """A misspelt name makes no model, and no stack takes another's."""
+    props = model_props(artifacts[0], adopt=True)
+    with pytest.raises(PredictionApiError, match=r"There is no model '.*' to adopt\. Correct the setting adoptModels"):
+        models.create(props)
+    name = f"{connection(local_cloud).parent}/models/{props['model_id']}"
+    assert prediction.get_model(connection(local_cloud), name) is None
+    models.create({**props, "adopt": False, "labels": {"stack": "other", "app": NAMESPACE}})
+    with pytest.raises(PredictionApiError, match="not of this stack"):
+        models.create(props)
+
+
 def test_a_new_digest_is_a_new_version_before_the_old_one_goes(
     local_cloud: LocalCloud, models: Any, versions: Any, artifacts: list[str]
 ) -> None:

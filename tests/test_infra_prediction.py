@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,11 @@ def test_a_model_whose_artifacts_are_gone_names_the_tasks_that_bring_them_back(l
     ("status", "error", "remedy"),
     [
         (403, {"details": [{"reason": "SERVICE_DISABLED"}]}, "gcloud services enable aiplatform.googleapis.com"),
-        (403, {"message": "Permission 'aiplatform.models.upload' denied"}, "roles/aiplatform.user"),
+        (
+            403,
+            {"message": "Permission 'aiplatform.models.upload' denied"},
+            "roles/aiplatform.user (aiplatform.models.upload)",
+        ),
         (401, {}, "gcloud auth application-default login"),
         (404, {}, "invoke up"),
         (409, {}, "invoke refresh"),
@@ -171,8 +176,7 @@ def test_every_status_has_its_remedy(status: int, error: dict[str, Any], remedy:
     class Refusing:
         method = "POST"
 
-        def execute(self, num_retries: int) -> None:
-            assert num_retries == 0
+        def execute(self) -> None:
             raise HttpError(httplib2.Response({"status": str(status)}), json.dumps({"error": error}).encode())
 
     with pytest.raises(PredictionApiError) as caught:
@@ -182,13 +186,69 @@ def test_every_status_has_its_remedy(status: int, error: dict[str, Any], remedy:
     assert caught.value.status == status
 
 
+class Failing:
+    """A request whose first answers are faults; it counts how often it was sent."""
+
+    def __init__(self, method: str, *faults: int) -> None:
+        self.method, self.faults, self.sent = method, list(faults), 0
+
+    def execute(self) -> dict[str, Any]:
+        """Answer once more."""
+        self.sent += 1
+        if len(self.faults) >= self.sent:
+            raise HttpError(httplib2.Response({"status": str(self.faults[self.sent - 1])}), b"{}")
+        return {"sent": self.sent}
+
+
+@pytest.mark.parametrize(
+    ("request_", "repeatable", "sent"),
+    [
+        (Failing("GET", 503, 500, 429), False, 4),
+        (Failing("POST", 503), True, 2),
+        (Failing("POST", 503), False, 1),
+        (Failing("GET", *[503] * 9), False, 5),
+        (Failing("GET", 404), False, 1),
+        (Failing("POST", 409), True, 1),
+    ],
+)
+def test_only_what_may_be_sent_twice_is_sent_again(
+    request_: Failing, repeatable: bool, sent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults that pass are waited out for reads and for calls that change nothing the second time; refusals never."""
+    monkeypatch.setattr("infra.google_client.time.sleep", lambda _: None)
+    with suppress(PredictionApiError):
+        assert execute(GOOGLE, request_, "models/m", repeatable=repeatable) == {"sent": sent}
+    assert request_.sent == sent
+
+
+def test_uploads_deployments_and_jobs_are_never_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one would be a second version, or paid for twice; aliases and labels are the same the second time."""
+    sent: list[tuple[str, bool]] = []
+
+    def noted(_: Any, request: Any, _what: str, *, repeatable: bool = False) -> dict[str, Any]:
+        sent.append((str(request.methodId), repeatable))
+        return {"done": True, "response": {"model": "m", "modelVersionId": "1", "deployedModel": {}}}
+
+    for module in ("prediction", "batch_jobs", "operations"):
+        monkeypatch.setattr(f"infra.{module}.execute", noted)
+    there = replace(GOOGLE, token="t")
+    prediction.upload_model(there, {})
+    prediction.deploy(there, f"{there.parent}/endpoints/1", {})
+    job = prediction.BatchJob("d", MODEL, ["gs://b-b/i"], "gs://b-b/o", "n1-standard-2")
+    prediction.create_batch_job(there, job)
+    prediction.merge_aliases(there, f"{MODEL}@1", "production")
+    prediction.patch_model(there, MODEL, {"labels": {}})
+    prediction.delete_model(there, MODEL)
+    assert [repeatable for _, repeatable in sent] == [False, False, False, True, True, True]
+
+
 def test_an_answer_that_is_not_googles_is_still_one_line() -> None:
     """A proxy's HTML page does not end in a traceback."""
 
     class Refusing:
         method = "POST"
 
-        def execute(self, **_: int) -> None:
+        def execute(self) -> None:
             response = httplib2.Response({"status": "502"})
             response.reason = "Bad Gateway"
             raise HttpError(response, b"<html>")

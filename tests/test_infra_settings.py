@@ -104,6 +104,8 @@ def test_text_and_native_values_read_the_same() -> None:
         ("models", {"decorator": {**UPLOADED, "artifactUri": "/tmp/m"}}, "wrappers"),
         ("models", {"decorator": {**UPLOADED, "digest": 12345678}}, "wrappers"),
         ("servingImage", "image", "an image"),
+        ("adoptModels", {"other": "m"}, "wrappers"),
+        ("adoptModels", {"decorator": "No Id"}, "each with a model's id"),
     ],
 )
 def test_a_wrong_value_is_refused_with_file_key_value_and_remedy(key: str, value: Any, wanted: str) -> None:
