@@ -123,6 +123,11 @@ def _month(settings: Settings, use: Use, prices: Prices) -> list[Cost]:
         Cost(f"endpoint {wrapper}: one {settings.machine_type}, always on", hours, "hour", online)
         for wrapper in settings.endpoints
     ]
+    if settings.kms_key == "new":
+        costs.append(Cost("key: its current version", 1, "month", prices["key_version"]))
+    if settings.private_network and settings.network_internet:
+        costs.append(Cost("NAT: its address", hours, "hour", prices["nat_address"]))
+        costs.append(Cost("NAT: the notebook while it runs", use.notebook_hours, "hour", prices["nat_machine"]))
     if settings.notebook:
         machine = settings.notebook_machine_type
         costs += [
@@ -155,6 +160,8 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
         told.append(f"Machines, disks and storage in {prices.region}: {prices.base}'s price times {ratio}")
         told.append("c2, n2 and n2d machines there are taken to follow n1 machines, balanced disks to follow SSD disks")
     others = {name for name in prices.figures if name.endswith(("_core", "_memory"))} - _of_machines(settings)
+    others |= set() if settings.kms_key == "new" else {"key_version"}
+    others |= set() if settings.private_network and settings.network_internet else {"nat_machine", "nat_address"}
     noted = [figure for name, figure in prices.figures.items() if figure.note and name not in others]
     told += [f"{figure.value:g} {figure.unit}: {figure.note}" for figure in noted]
     sources = sorted({figure.source for figure in prices.figures.values() if figure.as_of})

@@ -104,6 +104,17 @@ def test_a_region_without_prices_is_refused() -> None:
         read_prices("moon-1")
 
 
+def test_key_and_nat_cost_where_the_settings_add_them() -> None:
+    """A key of one's own is paid for by the stack, one that was there is not; the NAT's address is always on."""
+    bare, prices = estimate(from_config(config())), read_prices()
+    own = estimate(from_config(config(kmsKey="new")))
+    assert own.month_usd - bare.month_usd == pytest.approx(prices["key_version"])
+    notebook = config(notebook=True, privateNetwork=True)
+    closed, open_ = (estimate(from_config({**notebook, f"{NAMESPACE}:networkInternet": on})) for on in (False, True))
+    assert open_.month_usd - closed.month_usd == pytest.approx(730 * prices["nat_address"] + 40 * prices["nat_machine"])
+    assert "NAT" not in "\n".join(closed.assumptions)
+
+
 def test_an_image_of_others_costs_nothing() -> None:
     """Google's prebuilt image is not in the stack's repository."""
     built, prebuilt = (estimate(from_config(config(servingImage=image))) for image in ("", "prebuilt"))
