@@ -4,6 +4,7 @@ from typing import Any
 
 from invoke import Context, task
 
+from infra import github as workflow
 from infra import stack_files, state_backend
 from infra.errors import InfraError
 from infra.reporting import answer, hint, one_line_errors, table
@@ -58,4 +59,16 @@ def backend(_: Context, stack: str, bucket: str = "", json: bool = False) -> dic
     was = "made" if made else "there already"
     answer(json, facts, f"{address}: {was}; setting 'stateBackend' of stack {stack!r}")
     hint("Next: export PULUMI_CONFIG_PASSPHRASE=... (kept by you), then: invoke up --stack " + stack)
+    return facts
+
+
+@task(help={"stack": "the stack: infra/stacks/Pulumi.STACK.yaml", "json": JSON})
+@guarded
+def github(_: Context, stack: str, json: bool = False) -> dict[str, Any]:
+    """Print the commands that tell .github/workflows/deploy.yml of a stack that has the setting githubRepository."""
+    found = read_stack(stack)
+    named = workflow.variables(found)
+    lines = workflow.commands(found, named)
+    facts = {"stack": stack, "variables": named, "commands": lines}
+    answer(json, facts, *lines)
     return facts
