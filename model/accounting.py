@@ -1,168 +1,112 @@
-"""Keys of instances, predictions and errors -> one status per instance, and what belongs to no instance.
+"""Keys of instances, predictions and errors, part by part -> one verdict per instance, and what belongs to none."""
 
-Polars holds one row per line as text; ten million lines take about two gigabytes.
-"""
-
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import polars as pl
-
-from model.rejections import BYTE_ORDER_MARK
-from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction
-
-BLOCK = 65_536  # lines that are Python objects at one time
-LISTED = 10  # how many of each kind a summary names
+from model.key_lists import KeyList
+from model.reading import Read
+from model.spill import Spill
 
 JOINED, FAILED, MISSING, AMBIGUOUS = "joined", "failed", "missing", "ambiguous"
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an instance. `asked` and `answers` are its key's counts, at the first instance that has it."""
+
+    key: str | None
+    status: str
+    outputs: str = ""
+    asked: int = 0
+    answers: int = 0
 
 
 @dataclass
-class Lines:
-    """Everything read: frames of keys, and the lines that could not be read."""
+class Answer:
+    """All predictions of one key."""
 
-    instances: pl.DataFrame
-    predictions: pl.DataFrame
-    errors: pl.DataFrame
-    fields: set[str] = field(default_factory=set)
-    outputs: set[str] = field(default_factory=set)
-    malformed: list[str] = field(default_factory=list)  # the first of them
-    malformed_count: int = 0
-
-    def complain(self, file: Path, line: int, reason: str) -> None:
-        """Count a line of a shard that nothing can be made of."""
-        self.malformed_count += 1
-        if len(self.malformed) < LISTED:
-            self.malformed.append(f"{file.name}:{line} {reason}")
+    outputs: str
+    count: int = 0
+    differ: bool = False
 
 
-def read(instances: Path, shards: Iterable[Path], errors: Iterable[Path]) -> Lines:
-    """Read all keys and predictions; a line that cannot be read is counted, never an exception."""
-    lines = Lines(pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
-    failures: list[Failure] = []
-    lines.instances = _instances(lines, instances)
-    lines.predictions = _predictions(lines, shards, failures)
-    lines.errors = _errors(lines, errors, failures)
-    return lines
+@dataclass
+class Verdicts:
+    """The verdicts on disk, by part; what nobody asked for; and what a table must know of the joined keys."""
+
+    spill: Spill
+    unknown: KeyList
+    unknown_errors: KeyList
+    contradicted: int = 0  # joined, and refused too
+    text_keys: bool = False
+    number_keys: bool = False
+
+    @property
+    def lists(self) -> dict[str, KeyList]:
+        """What belongs to no instance, by name."""
+        return {"unknown": self.unknown, "unknown_errors": self.unknown_errors}
+
+    def read(self, part: int) -> Iterator[Verdict]:
+        """Yield the verdicts of a part's instances, in their order."""
+        for line in self.spill.read(part):
+            status, asked, answers, key, outputs = line.split("\t", 4)
+            yield Verdict(key, status, outputs, int(asked), int(answers))
 
 
-def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not empty, with its number from 1; a byte order mark is no part of the first."""
-    with file.open("rb") as opened:
-        for number, raw in enumerate(opened, 1):
-            line = (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).strip()
-            if line:
-                yield number, line
+def judge(found: Read, folder: Path) -> Verdicts:
+    """Give each instance its verdict, one part at a time."""
+    unknown, unknown_errors = (KeyList(folder / f"{name}.jsonl") for name in ("unknown", "unknown_errors"))
+    verdicts = Verdicts(Spill(folder, "verdicts", found.parts), unknown, unknown_errors)
+    for part in range(found.parts):
+        _judge_part(found, part, verdicts)
+        for spill in (found.instances, found.predictions, found.refusals):
+            spill.remove(part)
+    verdicts.spill.flush()
+    return verdicts
 
 
-def in_blocks(rows: Iterable[T]) -> Iterator[list[T]]:
-    """Yield lists of at most `BLOCK` rows."""
-    block: list[T] = []
-    for row in rows:
-        block.append(row)
-        if len(block) == BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block
+def _judge_part(found: Read, part: int, verdicts: Verdicts) -> None:
+    asked = Counter(found.instances.read(part))
+    refused = Counter(found.refusals.read(part))
+    answers = _answers(found, part)
+    seen: set[str] = set()
+    for key in found.instances.read(part):
+        answer, count = answers.get(key), asked[key]
+        status = _status(count, answer, refused[key] if refused else 0)
+        if status == JOINED:
+            verdicts.contradicted += bool(refused and refused[key])
+            verdicts.text_keys |= key[0] == '"'
+            verdicts.number_keys |= key[0] != '"'
+        first = count == 1 or key not in seen
+        if count > 1:
+            seen.add(key)
+        counts = f"{count}\t{answer.count if answer else 0}" if first else "0\t0"
+        outputs = answer.outputs if answer and status == JOINED else ""
+        verdicts.spill.add(part, f"{status}\t{counts}\t{key}\t{outputs}\n")
+    for key, answer in answers.items():
+        if key not in asked:
+            verdicts.unknown.add(key, answers=answer.count)
+    for key, count in refused.items():
+        if key not in asked:
+            verdicts.unknown_errors.add(key, errors=count)
 
 
-def _instances(lines: Lines, file: Path) -> pl.DataFrame:
-    """Return one row per instance, in order; `key` is null where a line has none that can be read."""
-    schema = {"line": pl.UInt32, "key": pl.String}
-    keys = ((number, _instance_key(lines, line)) for number, line in numbered_lines(file))
-    frames = [pl.DataFrame(block, schema=schema, orient="row") for block in in_blocks(keys)]
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
+def _answers(found: Read, part: int) -> dict[str, Answer]:
+    answers: dict[str, Answer] = {}
+    for line in found.predictions.read(part):
+        key, _, outputs = line.partition("\t")
+        answer = answers.setdefault(key, Answer(outputs))
+        answer.count += 1
+        answer.differ = answer.differ or outputs != answer.outputs
+    return answers
 
 
-def _instance_key(lines: Lines, line: bytes) -> str | None:
-    try:
-        key, fields = read_instance(line)
-    except ValueError:
-        return None
-    lines.fields.update(fields)
-    return key
-
-
-def _predictions(lines: Lines, shards: Iterable[Path], failures: list[Failure]) -> pl.DataFrame:
-    """Return one row per prediction; failures that stand among the results go to `failures`."""
-    schema = {"key": pl.String, "outputs": pl.String}
-    found = _readable_predictions(lines, shards, failures)
-    frames = [pl.DataFrame(block, schema=schema, orient="row") for block in in_blocks(found)]
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
-
-
-def _readable_predictions(lines: Lines, shards: Iterable[Path], failures: list[Failure]) -> Iterator[tuple[str, str]]:
-    for file in shards:
-        for number, line in numbered_lines(file):
-            try:
-                read_line = read_prediction(line)
-            except ValueError as error:
-                lines.complain(file, number, str(error))
-                continue
-            if isinstance(read_line, Prediction):
-                lines.outputs.update(read_line.names)
-                yield read_line.key, read_line.outputs
-            else:
-                failures.append(read_line)
-
-
-def _errors(lines: Lines, files: Iterable[Path], failures: list[Failure]) -> pl.DataFrame:
-    """Return one row per error record."""
-    schema = {"key": pl.String, "code": pl.String, "message": pl.String, "rows": pl.Int64}
-    found = [*failures]
-    for file in files:
-        for number, line in numbered_lines(file):
-            try:
-                found.append(read_error(line))
-            except ValueError as error:
-                lines.complain(file, number, str(error))
-    rows = [(failure.key, failure.code, failure.message, failure.rows) for failure in found]
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def classify(lines: Lines) -> pl.DataFrame:
-    """Give each instance its status and, where it is joined, its outputs; rows stay in the instances' order."""
-    counted = lines.instances.group_by("key").agg(pl.len().alias("asked"))
-    predicted = lines.predictions.group_by("key").agg(
-        pl.len().alias("answers"), pl.col("outputs").n_unique().alias("versions"), pl.col("outputs").first()
-    )
-    refused = lines.errors.drop_nulls("key").group_by("key").agg(pl.len().alias("refusals"))
-    rows = lines.instances
-    for frame in (counted, predicted, refused):
-        rows = rows.join(frame, on="key", how="left", maintain_order="left")
-    return _spread_keyless(rows.with_columns(_status().alias("status")), _keyless(lines.errors))
-
-
-def _status() -> pl.Expr:
+def _status(asked: int, answer: Answer | None, refusals: int) -> str:
     """Decide by counts of instances, predictions and refusals that have the same key."""
-    answers, refusals = pl.col("answers").fill_null(0), pl.col("refusals").fill_null(0)
-    one = pl.col("asked") == 1
-    return (
-        pl.when(one & (answers > 0) & (pl.col("versions") == 1))
-        .then(pl.lit(JOINED))
-        .when(answers > 0)
-        .then(pl.lit(AMBIGUOUS))
-        .when(refusals >= pl.col("asked"))
-        .then(pl.lit(FAILED))
-        .when(refusals > 0)
-        .then(pl.lit(AMBIGUOUS))
-        .otherwise(pl.lit(MISSING))
-    )
-
-
-def _keyless(errors: pl.DataFrame) -> int:
-    """Count the rows that error records without a key stand for, other than a service's whole failed batches."""
-    return errors.filter(pl.col("key").is_null() & (pl.col("code") != "BATCH_FAILED")).height
-
-
-def _spread_keyless(rows: pl.DataFrame, keyless: int) -> pl.DataFrame:
-    """Call instances without a readable key failed, as far as error records without a key account for them."""
-    unreadable = pl.col("key").is_null()
-    covered = unreadable & (unreadable.cum_sum() <= keyless)
-    status = pl.when(covered).then(pl.lit(FAILED)).when(unreadable).then(pl.lit(MISSING)).otherwise("status")
-    return rows.with_columns(status.alias("status"))
+    if answer:
+        return JOINED if asked == 1 and not answer.differ else AMBIGUOUS
+    if refusals >= asked:
+        return FAILED
+    return AMBIGUOUS if refusals else MISSING

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.accounting import LISTED, numbered_lines
 from model.errors import UserError, unreadable
+from model.instance_files import numbered_lines
 from model.keys import Wrapper, check_keys
+from model.reading import LISTED
 from model.rejections import BYTE_ORDER_MARK
 from model.result_lines import key_value, read_instance
 

@@ -57,22 +57,24 @@ class Failure:
     rows: int = 1
 
 
-def read_instance(line: bytes) -> tuple[str | None, tuple[str, ...]]:
+def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str, ...]]:
     """Return an instance's key, whatever it is, as JSON text, and its fields' names. Raises ValueError."""
     try:
-        return key_text(_plain_instance.decode(line).key), _PlainInstance.__struct_fields__
+        if name == "key":
+            return key_text(_plain_instance.decode(line).key), _PlainInstance.__struct_fields__
     except UNREADABLE:
-        fields = _fields(line)
-        return _as_sent(fields), tuple(fields)
+        pass
+    fields = _fields(line)
+    return _as_sent(fields, name), tuple(fields)
 
 
-def read_prediction(line: bytes) -> Prediction | Failure:
-    """Read a result line in any of the services' forms.
+def read_prediction(line: bytes, *, named: bool = False) -> Prediction | Failure:
+    """Read a result line in any of the services' forms; `named`: an instance is a file's name, which is its key.
 
     `{outputs…}`, `{"instance", "prediction"}`, `{"key", "prediction"}`, with the outputs by name or a single output's
     bare value; a service's `{"instance", "error"}` is a failure. Raises ValueError saying what is wrong.
     """
-    return _plain(line) or _any_form(_fields(line))
+    return _plain(line) or _any_form(_fields(line), named=named)
 
 
 def _plain(line: bytes) -> Prediction | None:
@@ -85,10 +87,10 @@ def _plain(line: bytes) -> Prediction | None:
     return None if value.startswith("{") else Prediction(key_text(found.key), f'"prediction":{value}', ("prediction",))
 
 
-def _any_form(fields: dict[str, bytes]) -> Prediction | Failure:
+def _any_form(fields: dict[str, bytes], *, named: bool) -> Prediction | Failure:
     if "instance" not in fields:
         return _keyed(fields)
-    key = _instance_key(fields["instance"])
+    key = key_text(str(orjson.loads(fields["instance"]))) if named else _instance_key(fields["instance"])
     if "error" in fields:
         return _service_failure(key, fields["error"])
     if "prediction" not in fields:
@@ -122,9 +124,9 @@ def _fields(line: bytes) -> dict[str, bytes]:
         raise ValueError(f"is no JSON object: {error}") from None
 
 
-def _as_sent(fields: dict[str, bytes]) -> str | None:
+def _as_sent(fields: dict[str, bytes], name: str = "key") -> str | None:
     """Return the key that a user wrote: a wrong one, such as 1.0 or true, is matched by its error record only."""
-    value = orjson.loads(fields["key"]) if "key" in fields else None
+    value = orjson.loads(fields[name]) if name in fields else None
     return None if value is None else orjson.dumps(value).decode()
 
 

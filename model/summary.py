@@ -1,13 +1,12 @@
-"""Classified rows -> the account that a person and a program read: what became of every instance."""
+"""Verdicts -> the account that a person and a program read: what became of every instance."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import polars as pl
-
-from model.accounting import AMBIGUOUS, FAILED, JOINED, LISTED, MISSING, Lines
-from model.result_lines import key_value
+from model.accounting import Verdicts
+from model.joining import Written
+from model.reading import Read
 
 
 @dataclass(frozen=True)
@@ -46,52 +45,26 @@ class Summary:
     seconds: float
 
 
-def summarise(lines: Lines, rows: pl.DataFrame, squared: list[float], files: dict[str, str], seconds: float) -> Summary:
+def summarise(found: Read, verdicts: Verdicts, written: Written, files: dict[str, str], seconds: float) -> Summary:
     """Count, and say whether every row is accounted for."""
-    count = dict(rows.group_by("status").len().iter_rows())
-    odd = _oddities(lines, rows)
-    contradicted = rows.filter((pl.col("status") == JOINED) & (pl.col("refusals") > 0)).height
+    odd = {name: Listed(keys.count, tuple(keys.first)) for name, keys in written.odd.items()}
+    odd |= {name: Listed(keys.count, tuple(keys.first)) for name, keys in verdicts.lists.items()}
+    odd["malformed"] = Listed(found.malformed_count, tuple(found.malformed))
     return Summary(
-        complete=not contradicted and not any(listed.count for listed in odd.values()),
-        instances=rows.height,
-        predicted=lines.predictions.height,
-        joined=count.get(JOINED, 0),
-        failed=count.get(FAILED, 0),
+        complete=not verdicts.contradicted and not any(listed.count for listed in odd.values()),
+        instances=found.rows,
+        predicted=found.predicted,
+        joined=written.joined,
+        failed=written.failed,
         **odd,
-        unreadable=_listed(rows.filter(pl.col("key").is_null())["line"]),
-        errors=dict(lines.errors.group_by("code").agg(pl.col("rows").sum()).sort("code").iter_rows()),
-        first_errors=tuple(lines.errors.head(LISTED).iter_rows(named=True)),
-        rmse=math.sqrt(math.fsum(squared) / len(squared)) if squared else None,
-        rmse_rows=len(squared),
+        unreadable=Listed(found.unreadable_count, tuple(found.unreadable)),
+        errors=dict(sorted(found.errors.items())),
+        first_errors=tuple(asdict(failure) for failure in found.first_errors),
+        rmse=math.sqrt(written.squares / written.squared) if written.squared else None,
+        rmse_rows=written.squared,
         files=files,
         seconds=round(seconds, 3),
     )
-
-
-def _oddities(lines: Lines, rows: pl.DataFrame) -> dict[str, Listed]:
-    """Find all that makes a result incomplete."""
-    return {
-        "missing": _listed_keys(rows.filter(pl.col("status") == MISSING)["key"]),
-        "ambiguous": _listed_keys(rows.filter(pl.col("status") == AMBIGUOUS)["key"]),
-        "duplicate_instances": _listed_keys(rows.filter(pl.col("asked") > 1)["key"].unique(maintain_order=True)),
-        "duplicate_predictions": _listed_keys(rows.filter(pl.col("answers") > pl.col("asked"))["key"]),
-        "unknown": _listed_keys(_without_instance(lines.predictions, rows)),
-        "unknown_errors": _listed_keys(_without_instance(lines.errors.drop_nulls("key"), rows)),
-        "malformed": Listed(lines.malformed_count, tuple(lines.malformed)),
-    }
-
-
-def _without_instance(frame: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
-    return frame.join(rows, on="key", how="anti")["key"].unique(maintain_order=True)
-
-
-def _listed(values: pl.Series) -> Listed:
-    return Listed(len(values), tuple(values.head(LISTED)))
-
-
-def _listed_keys(keys: pl.Series) -> Listed:
-    """List keys as the values they are; one that no line could give is None."""
-    return Listed(len(keys), tuple(None if text is None else key_value(text) for text in keys.head(LISTED)))
 
 
 def describe(summary: Summary) -> str:

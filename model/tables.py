@@ -1,12 +1,16 @@
 """Joined JSON Lines -> Parquet and CSV, typed, streamed by Polars."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from model.files import replacing
 
+BLOCK = 8 << 20  # bytes of lines that are parsed as one
+ROWS = 65_536  # rows that are read and written as one
 FORMATS = ("jsonl", "csv", "parquet")
 
 
@@ -15,19 +19,45 @@ def write_tables(lines: Path, formats: Collection[str]) -> None:
     parquet = lines.with_suffix(".parquet")
     if {"csv", "parquet"} & {*formats}:
         with replacing(parquet) as temporary:
-            _typed(lines).sink_parquet(temporary)
+            _typed(lines).sink_parquet(temporary, row_group_size=ROWS)
     if "csv" in formats:
-        with replacing(lines.with_suffix(".csv")) as temporary:
-            _flat(pl.scan_parquet(parquet)).sink_csv(temporary)
+        with replacing(lines.with_suffix(".csv")) as temporary, temporary.open("wb") as file:
+            _write_csv(_flat(pl.scan_parquet(parquet)), file)
     if "parquet" not in formats:
         parquet.unlink(missing_ok=True)  # CSV is made from it: one reading of the JSON text, typed, instead of four
 
 
+def _write_csv(frame: pl.LazyFrame, file: BinaryIO) -> None:
+    """Write one slice of rows after the other: Polars' own streaming to CSV holds what it has not yet written."""
+    rows = frame.select(pl.len()).collect().item()
+    for start in range(0, rows or 1, ROWS):
+        frame.slice(start, ROWS).collect().write_csv(file, include_header=start == 0)
+
+
 def _typed(lines: Path) -> pl.LazyFrame:
-    """Read with the types that all lines share; a file without lines is a table without rows."""
-    if not lines.stat().st_size:
+    """Read with the types that all lines share, block by block; a file without lines is a table without rows."""
+    kinds = {tuple(_parsed(block).schema.items()): None for block in _blocks(lines)}
+    if not kinds:
         return pl.LazyFrame(schema={"key": pl.Int64, "prediction": pl.List(pl.Float64)})
-    return pl.scan_ndjson(lines, infer_schema_length=None)
+    schema = pl.concat([pl.DataFrame(schema=dict(kind)) for kind in kinds], how="diagonal_relaxed").schema
+
+    def frames(columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
+        for block in _blocks(lines):
+            frame = _parsed(block, schema)
+            yield frame.select(columns) if columns is not None else frame
+
+    return register_io_source(frames, schema=schema)
+
+
+def _parsed(block: bytes, schema: pl.Schema | None = None) -> pl.DataFrame:
+    return pl.read_ndjson(block, schema=schema, infer_schema_length=None)
+
+
+def _blocks(lines: Path) -> Iterator[bytes]:
+    """Yield whole lines, a few megabytes at a time: what is read is never the whole file."""
+    with lines.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block + file.readline()
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:

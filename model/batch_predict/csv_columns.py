@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from model.signature import Signature, TensorSpec
@@ -107,10 +107,11 @@ def _elements(spec: TensorSpec, size: int | None, places: dict[str, int]) -> tup
     return tuple(found[number] for number in range(count))
 
 
-def folded(header: Sequence[str]) -> Columns:
+def folded(header: Sequence[str], texts: Collection[str] = ()) -> Columns:
     """Return the fields that a header itself tells: `features_0`, `features_1`, … from 0 on are one vector.
 
-    For reading rows where no model is at hand; cells are read as numbers where they are ones.
+    For reading rows where no model is at hand: cells are read as numbers where they are ones, but those of the columns
+    in `texts`.
     """
     vectors: dict[str, dict[int, int]] = {}
     for place, name in enumerate(header):
@@ -122,5 +123,9 @@ def folded(header: Sequence[str]) -> Columns:
         Field(name, "", tuple(found[number] for number in range(len(found))), vector=True)
         for name, found in whole.items()
     ]
-    fields += [Field(name, "", (place,), vector=False) for place, name in enumerate(header) if place not in inside]
+    fields += [
+        Field(name, "string" if name in texts else "", (place,), vector=False)
+        for place, name in enumerate(header)
+        if place not in inside
+    ]
     return Columns(tuple(header), tuple(fields))

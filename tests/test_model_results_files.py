@@ -1,0 +1,136 @@
+"""Joins on disk: any number of parts, any format of instances, every odd key in a file, memory that does not grow."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model import spill
+from model.instance_files import instances_of
+from model.results import asked_instances, join, main
+from tests.batch import ROOT
+from tests.joins import instance, joined, rows_of, write
+from tests.saved_models import RECORDS
+
+
+@pytest.fixture
+def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Part by a hundred bytes, and write at every third line."""
+    monkeypatch.setattr(spill, "PART_SIZE", 100)
+    monkeypatch.setattr(spill, "HELD", 3)
+
+
+def test_many_parts_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order, statuses and lists do not depend on how the keys were parted."""
+    keys: list[Any] = [*range(200), *(f"é-{n}\t" for n in range(100)), 7, 7]
+    results = [{"prediction": [n / 3], "key": key} for n, key in enumerate(keys[:150] + keys[200:280])]
+    random.Random(3).shuffle(results)
+    errors = [{"key": key, "code": "X", "message": ""} for key in [*range(150, 160), "foreign"]]
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    for folder in (whole, parted):
+        folder.mkdir()
+        joined(folder, [instance(key) for key in keys], results, errors)
+        monkeypatch.setattr(spill, "PART_SIZE", 100)
+        monkeypatch.setattr(spill, "HELD", 3)
+    names = sorted(path.name for path in (whole / "out").iterdir())
+    assert names == sorted(path.name for path in (parted / "out").iterdir())
+    for name in set(names) - {"summary.json"}:
+        assert (whole / "out" / name).read_bytes() == (parted / "out" / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("tiny_parts")
+def test_every_odd_key_stands_in_a_file(tmp_path: Path) -> None:
+    """Counts and examples stand in the summary, all keys in a file of their kind, with line and counts."""
+    asked = [instance(key) for key in (*range(30), 5, 5)] + [b"no json"]
+    results = [{"prediction": [1.0], "key": key} for key in (*range(12), 3, *range(100, 115))]
+    summary = joined(tmp_path, asked, results, [{"key": 999, "code": "X", "message": ""}, b"torn"])
+    assert (summary.missing.count, len(summary.missing.first)) == (19, 10)
+    missing = [(row["key"], row["line"]) for row in rows_of(tmp_path, "missing.jsonl")]
+    assert missing == [*((key, key + 1) for key in range(12, 30)), (None, 33)]
+    assert rows_of(tmp_path, "duplicate_instances.jsonl") == [{"key": 5, "line": 6, "instances": 3}]
+    assert rows_of(tmp_path, "duplicate_predictions.jsonl") == [{"key": 3, "line": 4, "instances": 1, "predictions": 2}]
+    assert [row["line"] for row in rows_of(tmp_path, "ambiguous.jsonl")] == [6, 31, 32]
+    assert sorted(row["key"] for row in rows_of(tmp_path, "unknown.jsonl")) == list(range(100, 115))
+    assert rows_of(tmp_path, "unknown_errors.jsonl") == [{"key": 999, "errors": 1}]
+    assert rows_of(tmp_path, "malformed.jsonl")[0]["line"].startswith("prediction.errors-0:2 is no JSON object")
+    assert set(summary.files) >= {"missing.jsonl", "unknown.jsonl", "malformed.jsonl"}
+    joined(tmp_path, [instance(1)], [{"prediction": [1.0], "key": 1}])
+    assert not (tmp_path / "out" / "missing.jsonl").exists()
+
+
+@pytest.mark.parametrize("key", [7, "7"])
+def test_csv_instances_are_joined(tmp_path: Path, key: int | str) -> None:
+    """Numbered columns become one vector; whether keys are text, the results tell."""
+    (tmp_path / "asked.csv").write_text('features_0,features_1,key,note\n1,2.5,7,"a ""b"""\nbroken\n')
+    shard = write(tmp_path / "prediction.results-0", [{"prediction": [1.5], "key": key}])
+    error = write(tmp_path / "prediction.errors-0", [{"key": None, "code": "WRONG_LENGTH", "message": ""}])
+    summary = join(asked_instances(tmp_path / "asked.csv", [shard]), [shard], [error], tmp_path / "out")
+    assert (summary.complete, summary.joined, summary.failed) == (True, 1, 1)
+    assert rows_of(tmp_path) == [{"features": [1, 2.5], "key": key, "note": 'a "b"', "prediction": [1.5]}]
+
+
+@pytest.mark.parametrize("name", ["rows.tfrecord", "rows.tfrecord.gz"])
+def test_examples_are_joined(saved_models: Path, tmp_path: Path, name: str) -> None:
+    """A serialized example's features are the instance's fields, its feature `key` the key."""
+    shard = write(tmp_path / "results", [{"prediction": [key], "key": key} for key in range(-5, RECORDS - 5)])
+    summary = join(instances_of(saved_models / name), [shard], [], tmp_path / "out")
+    assert (summary.complete, summary.joined) == (True, RECORDS)
+    first = rows_of(tmp_path)[0]
+    assert (first["key"], len(first["features"]), first["prediction"]) == (-5, 13, [-5])
+
+
+def test_file_lists_are_joined_by_name(tmp_path: Path) -> None:
+    """A listed file's name is its key, as the services echo it."""
+    (tmp_path / "all.filelist").write_text("gs://b/one\ngs://b/two\n")
+    shard = write(tmp_path / "results", [{"instance": "gs://b/one", "prediction": {"y": 1, "z": "a"}}])
+    error = write(tmp_path / "errors", [{"key": "gs://b/two", "code": "FILE_NOT_FOUND", "message": ""}])
+    summary = join(instances_of(tmp_path / "all.filelist"), [shard], [error], tmp_path / "out")
+    assert (summary.complete, summary.joined, summary.failed) == (True, 1, 1)
+    assert rows_of(tmp_path) == [{"key": "gs://b/one", "y": 1, "z": "a"}]
+
+
+def test_another_field_may_hold_the_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A job with keyField returns `{"key", "prediction"}`; the instances keep their own name for it."""
+    job = tmp_path / "job"
+    job.mkdir()
+    asked = write(tmp_path / "asked", [{"id": "a", "x": 1}, {"id": "b", "x": 2}])
+    write(job / "prediction.results-00000-of-00001", [{"key": k, "prediction": [n]} for n, k in enumerate("ba")])
+    command = ["--instances", str(asked), "--predictions", str(job), "--output", str(tmp_path / "out")]
+    assert main([*command, "--key-field", "id", "--format", "jsonl"]) == 0
+    assert rows_of(tmp_path) == [{"id": "a", "x": 1, "prediction": [1]}, {"id": "b", "x": 2, "prediction": [0]}]
+    assert capsys.readouterr().out.startswith("complete: 2 of 2 instances joined")
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """A million shuffled rows take at most a quarter more than a quarter of a million, and all are joined."""
+    peaks = {rows: _peak(tmp_path / str(rows), rows) for rows in (250_000, 1_000_000)}
+    assert peaks[1_000_000] < 1.25 * peaks[250_000], peaks
+    assert peaks[1_000_000] < 400 << 10, peaks
+
+
+def _peak(folder: Path, rows: int) -> int:
+    """Return the peak memory of a join in kilobytes."""
+    (folder / "job").mkdir(parents=True)
+    features = json.dumps([0.123456] * 13)
+    with (folder / "asked.jsonl").open("w") as file:
+        file.writelines(f'{{"features": {features}, "key": {key}}}\n' for key in range(rows))
+    order = np.random.default_rng(1).permutation(rows).tolist()
+    for part in range(4):
+        with (folder / "job" / f"prediction.results-{part:05d}-of-00004").open("w") as file:
+            file.writelines(f'{{"prediction": [{key / 8}], "key": {key}}}\n' for key in order[part::4])
+    program = "import resource, sys; from model.results import main; code = main(sys.argv[1:]); "
+    program += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    command = ["--instances", folder / "asked.jsonl", "--predictions", folder / "job", "--output", folder / "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, command)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"complete: {rows:,} of {rows:,} instances joined, 0 failed")
+    shutil.rmtree(folder)
+    return int(done.stdout.splitlines()[-1])
