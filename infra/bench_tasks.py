@@ -15,14 +15,14 @@ PROGRAMS = {"predict": "model.bench predict", "beam": "model.bench beam", "cloud
 @task(
     positional=["what"],
     help={
-        "what": "predict (default), beam, or cloud (the local cloud beside other storage emulators)",
+        "what": "predict, beam, or cloud (the local cloud beside other storage emulators)",
         "rows": "rows to predict (default: 1,000,000)",
         "quick": "a tenth of the rows, once: whether all runs, not how fast",
         **JSON,
     },
 )
-@one_line_errors(InfraError, interrupted="Nothing is left behind. Run again: invoke bench")
-def bench(c: Context, what: str = "predict", rows: str = "", quick: bool = False, json: bool = False) -> None:
+@one_line_errors(InfraError, interrupted="Nothing is left behind. Run the same command again")
+def bench(c: Context, what: str, rows: str = "", quick: bool = False, json: bool = False) -> None:
     """Measure the batch engine beside its peers, and hold the ratios against their targets; minutes."""
     if what not in PROGRAMS:
         raise InfraError(f"No bench {what!r}. Run with: {', '.join(f'invoke bench {name}' for name in PROGRAMS)}")

@@ -16,6 +16,7 @@ import uvicorn
 
 from infra.emulator.calls import HANDLERS, Cloud
 from infra.emulator.ports import LOOPBACK, UnavailableError, listen, lock_state
+from infra.emulator.protocol import BoundedProtocol
 from infra.emulator.request_log import RequestLog
 from infra.emulator.resources import Resources
 from infra.emulator.server import Options, application
@@ -109,6 +110,9 @@ def _run(cloud: Cloud, options: Options, listener: socket.socket) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
+        http=BoundedProtocol,
+        loop="uvloop",
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=240,  # seconds, as Google's front ends keep an idle connection

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from infra.emulator.errors import ApiError
+from infra.emulator.protocol import LARGEST_HEAD
 
 LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 LOGIN = "Expected OAuth 2 access token, login cookie or other valid authentication credential."
@@ -13,6 +14,8 @@ LOGIN = "Expected OAuth 2 access token, login cookie or other valid authenticati
 
 def refused(headers: Mapping[str, str], token: str, path: str) -> ApiError | None:
     """Return why a request may not come in: a foreign Host or Origin, a wrong token (health is everybody's)."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) + len(path) > LARGEST_HEAD:
+        return ApiError(431, f"Address and headers have more than {LARGEST_HEAD} bytes.", "INVALID_ARGUMENT")
     return foreign(headers) or (unknown(headers, token) if token and path != "/healthz" else None)
 
 

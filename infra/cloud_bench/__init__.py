@@ -1,0 +1,1 @@
+"""The local cloud measured beside fake-gcs-server: start, calls, memory, transfers."""

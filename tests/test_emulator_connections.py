@@ -1,0 +1,99 @@
+"""Connections that misbehave: half-open, endless, malformed. None of them holds up anybody else."""
+
+import socket
+from contextlib import ExitStack, suppress
+
+import pytest
+import requests
+
+from infra.emulator.protocol import LARGEST_HEAD
+from tests.cloud import LocalCloud
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+UPLOAD = b"POST /upload/storage/v1/b/none/o?uploadType=media&name=x HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+JSON_POST = b"POST /storage/v1/b?project=p HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def connected(cloud: LocalCloud) -> socket.socket:
+    """Open a connection."""
+    return socket.create_connection(("127.0.0.1", cloud.port), timeout=30)
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Read until the server closes, or has said enough."""
+    data = b""
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
+        data += more
+    return data
+
+
+def test_two_hundred_half_open_clients_block_nobody(local_cloud: LocalCloud) -> None:
+    """Heads and bodies that stop half way, answers that nobody reads: others are answered as ever."""
+    beginnings = [
+        b"",
+        b"GET /hea",
+        HEAD,
+        JSON_POST + b'Content-Length: 100\r\n\r\n{"name": ',
+        UPLOAD + b"Content-Length: 1000000\r\n\r\nabc",
+    ]
+    with ExitStack() as stack:
+        for number in range(200):
+            connection = stack.enter_context(connected(local_cloud))
+            connection.sendall(beginnings[number % len(beginnings)])
+        with requests.Session() as session:
+            for number in range(50):
+                made = session.post(
+                    f"{local_cloud.url}/aiplatform/v1/projects/p/locations/us-central1/endpoints",
+                    json={"displayName": f"beside half-open clients {number}"},
+                    timeout=30,
+                )
+                assert made.status_code == 200
+        finished = stack.enter_context(connected(local_cloud))
+        finished.sendall(HEAD + b"\r\n")
+        assert answer(finished).startswith(b"HTTP/1.1 200")
+    assert requests.get(f"{local_cloud.url}/healthz", timeout=30).json()["inFlight"] < 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"X-Long: " + b"x" * (2 * LARGEST_HEAD) + b"\r\n\r\n",
+        HEAD + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",
+        b"GET /" + b"x" * (2 * LARGEST_HEAD) + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        HEAD + b"X-Endless: " + b"x" * (3 * LARGEST_HEAD),
+    ],
+    ids=["one header", "many headers", "address", "endless"],
+)
+def test_heads_that_are_too_large_are_refused(local_cloud: LocalCloud, head: bytes) -> None:
+    """More than 64 KiB of address and headers get 431 and the end of the connection."""
+    with connected(local_cloud) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the answer came before all was sent
+            connection.sendall(head)
+        with suppress(ConnectionResetError):  # what was sent after the answer made the system drop it
+            assert answer(connection).startswith(b"HTTP/1.1 431")
+    assert requests.get(f"{local_cloud.url}/healthz", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 100_000]
+)
+def test_what_is_no_http_is_refused(local_cloud: LocalCloud, data: bytes) -> None:
+    """Other protocols get 400, or the end of the connection."""
+    said = b"HTTP/1.1 400"
+    with connected(local_cloud) as connection, suppress(OSError):  # dropped before all was sent
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        said = answer(connection) or said
+    assert said.startswith(b"HTTP/1.1 400")
+    assert requests.get(f"{local_cloud.url}/healthz", timeout=30).status_code == 200
+
+
+def test_requests_in_one_packet_are_answered_in_order(local_cloud: LocalCloud) -> None:
+    """Pipelined requests get their answers one after the other, whole."""
+    with connected(local_cloud) as connection:
+        connection.sendall((HEAD + b"\r\n") * 5 + HEAD + b"Connection: close\r\n\r\n")
+        data = b""
+        while more := connection.recv(65536):
+            data += more
+    assert data.count(b"HTTP/1.1 200 OK") == 6
+    assert data.count(b'"status":"ok"') == 6
