@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra.locations import check_places
 from infra.operations import Progress
 from infra.platforms import create_job, get_job, is_classic, need_aliases, wait_job
 from infra.prediction import BatchJob, Json, connect
 from infra.promotion import version_with
 from infra.stacks import StackError
-from infra.storage import download_prefix, upload_file
+from infra.storage import bucket_resource, download_prefix, upload_file
 
 ENDED_BADLY = {"JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED"}
 LISTED = 5  # how many known jobs a mistake names
@@ -43,12 +44,14 @@ def submit(  # where, what and whose, each by itself
     """Upload the instances and start a job on the stack's current version of a wrapper, or on the one of an alias.
 
     Raises:
-        StackError: the stack has no version of that wrapper, or none with the alias.
+        StackError: the stack has no version of that wrapper, or none with the alias, or it is in another region.
     """
     current = model_version(outputs, stack, wrapper)
     if alias:
         need_aliases(outputs, stack, "--alias")
     version = version_with(connect(outputs), current["name"], alias) if alias else current["versionName"]
+    if not is_classic(outputs):
+        check_places(bucket_resource(outputs, outputs["bucket"]), version, outputs["region"], stack)
     digest = _sha256(instances)
     run_id = f"{wrapper}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     bucket = outputs["bucket"]

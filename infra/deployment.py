@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 
 from invoke import Exit
 
+from infra.credentials import require_credentials
 from infra.engines import Engine, choose_engine, command_of, environment_of, made_by, resources_in, state_file
 from infra.local_cloud import require
 from infra.policies import PACK, Planned, enforce, plan_of
@@ -38,6 +39,7 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
     check_platform(stack.setting("platform", ""), stack.config, name)
     engine = choose_engine(stack, asked)
     require(stack)
+    require_credentials(stack)
     arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
     facts: dict[str, Any] = {"stack": name, "engine": engine}
     if as_json and (engine == "embedded" or verb == "preview"):

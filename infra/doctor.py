@@ -1,16 +1,19 @@
 """What a stack needs before it can be deployed: each thing looked at, and what puts it right."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from infra.credentials import refreshed
 from infra.engines import cli_path, usable_engine
 from infra.errors import InfraError
 from infra.google_apis import connection_to, every
-from infra.google_client import Json, PredictionApiError, client, default_credentials, execute
+from infra.google_client import Json, PredictionApiError, client, execute
 from infra.local_cloud import health, require
-from infra.remedies import LOGIN
+from infra.locations import covers, place_of
+from infra.serving_image import is_own
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, read_stack
 
@@ -26,7 +29,13 @@ PERMISSIONS = (
     "storage.buckets.setIamPolicy",
     "storage.objects.create",
 )
+PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 FOR_ENDPOINTS = ("aiplatform.endpoints.create", "aiplatform.endpoints.deploy")
+FOR_IMAGE = (
+    "artifactregistry.repositories.create",
+    "cloudbuild.builds.create",
+    "resourcemanager.projects.setIamPolicy",
+)
 FOR_NOTEBOOK = ("notebooks.instances.create", "resourcemanager.projects.setIamPolicy")
 
 
@@ -76,6 +85,21 @@ def engine(patient: Patient) -> Finding:
     return Finding("engine", _numbers(found) >= _numbers(sdk), known, "Run: invoke pulumi.install")
 
 
+def state(patient: Patient) -> Finding:
+    """Look where the CLI keeps the state, and whether there is a passphrase to seal a self-managed one's secrets."""
+    if patient.stack.local_url:
+        return Finding("state", True, "under .local")
+    backend = os.environ.get("PULUMI_BACKEND_URL") or patient.settings.state_backend
+    if not backend or backend.startswith("https://"):
+        return Finding("state", True, f"{backend or 'where you are logged in: pulumi whoami --verbose'}")
+    sealed = (
+        any(os.environ.get(name) is not None for name in PASSPHRASES)
+        or "secretsprovider:" in patient.stack.path.read_text()
+    )
+    told = f"{backend}, {'sealed' if sealed else 'without a passphrase for its secrets'}"
+    return Finding("state", sealed, told, f"Run: export {PASSPHRASES[0]}=... (kept by you)")
+
+
 def cloud(patient: Patient) -> Finding:
     """Look whether the local cloud answers, or whether Google takes the credentials."""
     stack = patient.stack
@@ -83,10 +107,7 @@ def cloud(patient: Patient) -> Finding:
         require(stack)
         found = health(stack.local_url)
         return Finding("cloud", True, f"local, at {stack.local_url}" + (f", process {found.pid}" if found else ""))
-    credentials = default_credentials(None)
-    if not credentials.valid:
-        _refresh(credentials)
-    return Finding("cloud", True, f"credentials of {getattr(credentials, 'service_account_email', 'a person')}")
+    return Finding("cloud", True, f"credentials of {refreshed()}")
 
 
 def project(patient: Patient) -> Finding:
@@ -117,7 +138,8 @@ def apis(patient: Patient) -> Finding:
 def permissions(patient: Patient) -> Finding:
     """Look which permissions the caller lacks."""
     settings = patient.settings
-    wanted = [*PERMISSIONS, *FOR_ENDPOINTS * bool(settings.endpoints), *FOR_NOTEBOOK * settings.notebook]
+    wanted = [*PERMISSIONS, *FOR_IMAGE * is_own(settings)]
+    wanted = sorted({*wanted, *FOR_ENDPOINTS * bool(settings.endpoints), *FOR_NOTEBOOK * settings.notebook})
     connection = connection_to(patient.stack, "cloudresourcemanager")
     name = f"projects/{settings.project}"
     request = client(connection).projects().testIamPermissions(resource=name, body={"permissions": wanted})
@@ -138,9 +160,8 @@ def bucket(patient: Patient) -> Finding:
         if error.status == 404:
             return Finding("bucket", True, f"{settings.bucket} is not there yet: up makes it")
         return Finding("bucket", False, f"{settings.bucket} is not yours: {error}", remedy)
-    where = str(found["location"]).lower()
-    told = f"{settings.bucket} is in {where}, models and jobs in {settings.region}"
-    return Finding("bucket", where == settings.region, told, remedy)
+    told = f"{settings.bucket} is in {place_of(found)}, models and jobs in {settings.region}"
+    return Finding("bucket", covers(found, settings.region), told, remedy)
 
 
 def quota(patient: Patient) -> Finding:
@@ -163,6 +184,7 @@ def quota(patient: Patient) -> Finding:
 
 CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "engine": engine,
+    "state": state,
     "cloud": cloud,
     "project": project,
     "APIs": apis,
@@ -184,19 +206,6 @@ def _refused(check: str, error: InfraError) -> Finding:
     """Turn a refusal into a finding: its line says what is wrong and, behind the last full stop, what to do."""
     detail, _, remedy = str(error).rpartition(". ")
     return Finding(check, False, detail or remedy, remedy if detail else "")
-
-
-def _refresh(credentials: object) -> None:
-    import google.auth.transport.requests  # noqa: PLC0415  # a second that a local stack does not need
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # as above
-
-    try:
-        request = google.auth.transport.requests.Request()
-        credentials.refresh(request)  # type: ignore[attr-defined]  # any of google-auth's credentials
-    except GoogleAuthError as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        msg = f"Google Cloud does not take the credentials: {reason}. {LOGIN}"
-        raise PredictionApiError(msg, 401) from None
 
 
 def _is_serving(metric: str) -> bool:

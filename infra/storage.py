@@ -82,6 +82,14 @@ def list_objects(outputs: Mapping[str, Any], uri: str) -> list[StoredObject]:
         ]
 
 
+def bucket_resource(outputs: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a bucket as Cloud Storage has it: `location`, `customPlacementConfig` and all."""
+    with in_one_line(outputs, f"gs://{name}"):
+        bucket = storage_client(outputs).get_bucket(name, retry=retry(outputs))
+        found: Mapping[str, Any] = bucket._properties  # the client has no name for all of it
+        return found
+
+
 def exists(outputs: Mapping[str, Any], uri: str) -> bool:
     """Say whether an object, or one in a folder of that address, is there."""
     folder = f"{uri.rstrip('/')}/"

@@ -52,6 +52,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", "token")
     monkeypatch.setattr(stacks, "FOLDER", tmp_path)
     (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  gcp:project: my-project\n  gcp:region: europe-west4\n")
     (tmp_path / "answer").write_text(json.dumps({"steps": [STEP]}, indent=4))

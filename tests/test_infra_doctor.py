@@ -66,6 +66,32 @@ def test_a_broken_stack_file_ends_the_examination(stack: Stack) -> None:
     assert "run: pulumi config rm" in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("backend", "passphrase", "ok", "told"),
+    [
+        ("", None, True, "where you are logged in"),
+        ("https://api.pulumi.com", None, True, "https://api.pulumi.com"),
+        ("gs://my-state", None, False, "gs://my-state, without a passphrase for its secrets"),
+        ("gs://my-state", "", True, "gs://my-state, sealed"),
+    ],
+)
+def test_a_state_of_ones_own_needs_a_passphrase(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, backend: str, passphrase: str | None, ok: bool, told: str
+) -> None:
+    """The CLI would ask for it half-way, or fail where nobody is there to answer."""
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    for name in doctor.PASSPHRASES:
+        monkeypatch.delenv(name, raising=False)
+    if passphrase is not None:
+        monkeypatch.setenv(doctor.PASSPHRASES[0], passphrase)
+    path = stack.path.parent / "Pulumi.dev.yaml"
+    config = {**GOOGLE, f"{NAMESPACE}:stateBackend": backend}
+    path.write_text(json.dumps({"config": config}))
+    found = doctor.state(Patient(Stack("dev", path, config), from_config(config)))
+    assert (found.ok, found.detail.startswith(told)) == (ok, True)
+    assert "export PULUMI_CONFIG_PASSPHRASE" in found.remedy or ok
+
+
 def test_a_cloud_that_does_not_answer_is_the_last_finding(stack: Stack) -> None:
     """Without it the rest could only fail for the same reason."""
     text = stack.path.read_text().replace(stack.local_url, "http://127.0.0.1:1")
@@ -87,7 +113,7 @@ def test_a_google_stack_without_cli_and_credentials_says_both(stack: Stack, monk
     monkeypatch.setenv("PATH", "/nowhere")
     (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
     found = by_check("dev")
-    assert list(found) == ["stack file", "engine", "cloud"]
+    assert list(found) == ["stack file", "engine", "state", "cloud"]
     assert "Pulumi CLI" in found["engine"].detail
     assert found["cloud"].remedy == "Run: gcloud auth application-default login"
 
@@ -139,12 +165,13 @@ PATIENT = Patient(Stack("dev", Path("Pulumi.dev.yaml"), GOOGLE), from_config(GOO
         (
             doctor.permissions,
             "cloudresourcemanager.projects.testIamPermissions",
-            {"permissions": [*doctor.PERMISSIONS, "notebooks.instances.create"]},
+            {"permissions": [*doctor.PERMISSIONS, *doctor.FOR_IMAGE[:2]]},
             False,
-            "not allowed: resourcemanager.projects.setIamPolicy",
+            "not allowed: notebooks.instances.create, resourcemanager.projects.setIamPolicy",
         ),
         (doctor.bucket, "storage.buckets.get", {"location": "EUROPE-WEST4"}, True, "is in europe-west4"),
-        (doctor.bucket, "storage.buckets.get", {"location": "EU"}, False, "is in eu"),
+        (doctor.bucket, "storage.buckets.get", {"location": "EU"}, True, "is in eu"),
+        (doctor.bucket, "storage.buckets.get", {"location": "US"}, False, "is in us"),
     ],
 )
 def test_google_is_asked_by_documented_requests(
