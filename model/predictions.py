@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -12,23 +13,42 @@ from model.signature import Signature
 Encoder = Callable[[Outputs], tuple[list[bytes], dict[int, tuple[str, str]]]]
 
 
+class Column(NamedTuple):
+    """An output's values as JSON, row by row, without what stands before and behind each of them."""
+
+    opening: bytes
+    rows: list[bytes]
+    closing: bytes
+
+
 def prediction_encoder(signature: Signature) -> Encoder:
     """Make the encoder of a signature's outputs: arrays in, each row's JSON and the rows that JSON cannot carry out."""
     aliases = [spec.alias for spec in signature.outputs]
-    fields = (orjson.dumps(alias).replace(b"%", b"%%") + b": %b" for alias in aliases)
-    template = b"{" + b", ".join(fields) + b"}"
+    names = [orjson.dumps(alias) + b": " for alias in aliases]
 
     def encode(outputs: Outputs) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
         faults: dict[int, tuple[str, str]] = {}
         columns = [_column(alias, outputs[alias], faults) for alias in aliases]
-        return [template % row for row in zip(*columns, strict=True)], faults
+        return _objects(names, columns), faults
 
     return encode
 
 
-def _column(alias: str, array: np.ndarray, faults: dict[int, tuple[str, str]]) -> list[bytes]:
+def _objects(names: Sequence[bytes], columns: Sequence[Column]) -> list[bytes]:
+    """Return each row as an object; all are written as one text and cut, which is faster than one text each."""
+    count, step, before = len(columns[0].rows), 2 * len(columns) + 1, b"{"
+    parts = [b"}\n"] * (count * step)
+    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
+        parts[2 * place :: step] = [before + name + column.opening] * count
+        parts[2 * place + 1 :: step] = column.rows
+        before = column.closing + b", "
+    parts[step - 1 :: step] = [columns[-1].closing + b"}\n"] * count
+    return b"".join(parts).split(b"\n")[:-1]
+
+
+def _column(alias: str, array: np.ndarray, faults: dict[int, tuple[str, str]]) -> Column:
     if array.dtype == object:
-        return _texts(alias, array, faults)
+        return Column(b"", _texts(alias, array, faults), b"")
     if array.dtype.kind not in "biu":  # bfloat16 has a kind of its own
         array = array.astype(np.float64)
         _note_non_finite(alias, array, faults)
@@ -44,16 +64,16 @@ def _note_non_finite(alias: str, array: np.ndarray, faults: dict[int, tuple[str,
         faults[int(row)] = ("NOT_FINITE_PREDICTION", f"output {alias!r} is {value}: JSON has only finite numbers")
 
 
-def _split(array: np.ndarray) -> list[bytes]:
+def _split(array: np.ndarray) -> Column:
     """Return each row's JSON: the whole column is written at once and cut where one row ends."""
     if not array.size:
-        return [orjson.dumps(row) for row in array.tolist()]
-    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY).replace(b",", b", ")
-    if array.ndim == 1:
-        return text[1:-1].split(b", ")
+        return Column(b"", [orjson.dumps(row) for row in array.tolist()], b"")
     brackets = array.ndim - 1
-    rows = text[1 + brackets : -1 - brackets].split(b"]" * brackets + b", " + b"[" * brackets)
-    return [b"[" * brackets + row + b"]" * brackets for row in rows]
+    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)[1 + brackets : -1 - brackets]
+    rows = text.split(b"]" * brackets + b"," + b"[" * brackets)
+    if array.size > len(array):
+        rows = [row.replace(b",", b", ") for row in rows]
+    return Column(b"[" * brackets, rows, b"]" * brackets)
 
 
 def _texts(alias: str, array: np.ndarray, faults: dict[int, tuple[str, str]]) -> list[bytes]:

@@ -7,6 +7,7 @@ few bytes of it, and its values lie at known places: no parser has to find out o
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import msgspec
@@ -45,20 +46,15 @@ class Template:
     places: Mapping[str, range]
     quotes: int
 
-    @property
-    def float_runs(self) -> list[tuple[int, int]]:
-        """The first and last slots of floating-point numbers that follow on one another."""
-        runs: list[tuple[int, int]] = []
-        for number, slot in enumerate(self.slots):
-            if slot.kind == "float":
-                first = runs.pop()[0] if runs and runs[-1][1] == number - 1 else number
-                runs.append((first, number))
-        return runs
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The slots of numbers."""
+        return [number for number, slot in enumerate(self.slots) if slot.kind != "text"]
 
 
 def fits(specs: Sequence[TensorSpec]) -> bool:
     """Tell whether lines of such inputs can have a template: numbers in fixed shapes, and single texts."""
-    return all(_fits(spec) for spec in specs) and sum(_count(s) for s in specs if not is_float(s)) <= MOST_SLOTS
+    return all(_fits(spec) for spec in specs) and sum(_count(s) for s in specs if kind_of(s) != "float") <= MOST_SLOTS
 
 
 def _fits(spec: TensorSpec) -> bool:
@@ -66,13 +62,9 @@ def _fits(spec: TensorSpec) -> bool:
     return 0 not in row and None not in row and spec.dtype != "bool" and (spec.dtype != "string" or not row)
 
 
-def _kind(spec: TensorSpec) -> str:
-    return "text" if spec.dtype == "string" else "float" if is_float(spec) else "integer"
-
-
-def is_float(spec: TensorSpec) -> bool:
-    """Tell whether the values are floating-point numbers."""
-    return "float" in spec.dtype
+def kind_of(spec: TensorSpec) -> str:
+    """Return what an input's values are: "text", "float" or "integer"."""
+    return "text" if spec.dtype == "string" else "float" if "float" in spec.dtype else "integer"
 
 
 def _count(spec: TensorSpec) -> int:
@@ -88,7 +80,7 @@ def template_of(line: bytes, specs: Sequence[TensorSpec]) -> Template | None:
     slots: list[Slot] = []
     places: dict[str, range] = {}
     for spec in names.values():
-        first, kind = len(slots), _kind(spec)
+        first, kind = len(slots), kind_of(spec)
         for segment in segments[first : first + _count(spec)]:
             found = (TEXT if kind == "text" else NUMBER).search(segment)
             if found is None:

@@ -15,13 +15,14 @@ import simdjson
 from model.columns import numpy_dtype
 from model.lines import NEWLINE, Lines
 from model.signature import TensorSpec
-from model.template import Template, is_float
+from model.template import Template, kind_of
 
 COMMA, QUOTE, BACKSLASH, SPACE, MINUS, ZERO = (ord(character) for character in ',"\\ -0')
 NUMBER_BYTES = b"0123456789+-.eE, \t\r"
 # Numbers that fit into 64 bits whatever their digits are; a parser of many refuses all for one that does not.
 PLAIN_NUMBER = rb"[ \t\r]*-?(?:0|[1-9]\d{0,18})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?[ \t\r]*"
 PLAIN_NUMBERS = re.compile(PLAIN_NUMBER + rb"(?:," + PLAIN_NUMBER + rb")*")
+FEW_BYTES = 64
 MOST_DIGITS = 19  # any integer of so many fits into 64 bits without a sign
 
 
@@ -35,8 +36,9 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Grid:
-    """Lines of as many slots as the template: where each line starts, has its commas, and ends in `text`."""
+    """Lines of as many slots as the template: where each of them starts, has its commas, and ends in `text`."""
 
+    lines: Lines
     text: np.ndarray
     index: np.ndarray
     starts: np.ndarray
@@ -51,32 +53,32 @@ class Grid:
         """Return the byte behind each line's slot."""
         return self.commas[:, slot] if slot < self.commas.shape[1] else self.ends
 
+    def value(self, slot: int, template: Template) -> tuple[np.ndarray, np.ndarray]:
+        """Return where each line's value starts and stops in a slot, without the bytes that are always the same."""
+        fixed = template.slots[slot]
+        return self.start(slot) + len(fixed.prefix), self.stop(slot) - len(fixed.suffix)
+
     def select(self, good: np.ndarray) -> "Grid":
         """Return a grid of some of the lines."""
         if good.all():
             return self
-        return Grid(self.text, self.index[good], self.starts[good], self.commas[good], self.ends[good])
+        return Grid(self.lines, self.text, self.index[good], self.starts[good], self.commas[good], self.ends[good])
 
 
 def read_uniform(lines: Lines, template: Template, specs: Sequence[TensorSpec]) -> Uniform:
     """Return the columns of all lines that are like the template."""
     grid = _grid(lines, template)
-    if any(spec.dtype == "string" for spec in specs):
-        grid = grid.select(_plain_text(grid, lines, template))
     grid = grid.select(_long_enough(grid, template))
     grid = grid.select(_alike(grid, template))
-    integers = {}
-    for spec in specs:
-        if spec.dtype != "string" and not is_float(spec):
-            integers[spec.alias], good = _integers(grid, template, spec)
-            if not good.all():
-                grid = grid.select(good)
-                integers = {alias: array[good] for alias, array in integers.items()}
-    floats, good = _floats(grid, lines, template, specs)
-    inputs = integers | floats
-    if not good.all():
-        grid, inputs = grid.select(good), {alias: array[good] for alias, array in inputs.items()}
-    inputs |= {spec.alias: _texts(grid, lines, template, spec) for spec in specs if spec.dtype == "string"}
+    if any(spec.dtype == "string" for spec in specs):
+        grid = grid.select(_plain_text(grid, template))
+    inputs: dict[str, np.ndarray] = {}
+    for read in (_integers, _floats):
+        found, good = read(grid, template, specs)
+        inputs |= found
+        if not good.all():
+            grid, inputs = grid.select(good), {alias: array[good] for alias, array in inputs.items()}
+    inputs |= {spec.alias: _texts(grid, template, spec) for spec in specs if spec.dtype == "string"}
     return Uniform(grid.index, {spec.alias: inputs[spec.alias] for spec in specs})
 
 
@@ -86,11 +88,11 @@ def _grid(lines: Lines, template: Template) -> Grid:
     if len(commas) == wanted * len(lines):
         rows = commas.reshape(len(lines), wanted)
         if not wanted or ((rows[:, 0] > lines.starts) & (rows[:, -1] < lines.ends)).all():
-            return Grid(text, np.arange(len(lines)), lines.starts, rows, lines.ends)
+            return Grid(lines, text, np.arange(len(lines)), lines.starts, rows, lines.ends)
     before = np.searchsorted(commas, lines.ends)
     index = np.flatnonzero(np.diff(before, prepend=0) == wanted)
     places = (before[index] - wanted)[:, None] + np.arange(wanted)
-    return Grid(text, index, lines.starts[index], commas[places], lines.ends[index])
+    return Grid(lines, text, index, lines.starts[index], commas[places], lines.ends[index])
 
 
 def _long_enough(grid: Grid, template: Template) -> np.ndarray:
@@ -116,9 +118,9 @@ def _alike(grid: Grid, template: Template) -> np.ndarray:
     return good
 
 
-def _plain_text(grid: Grid, lines: Lines, template: Template) -> np.ndarray:
+def _plain_text(grid: Grid, template: Template) -> np.ndarray:
     """Tell which lines have no quotes but the template's, no escapes, no control characters, and are UTF-8."""
-    text = grid.text
+    text, lines = grid.text, grid.lines
     quotes = np.diff(np.searchsorted(np.flatnonzero(text == QUOTE), lines.ends), prepend=0)
     good: np.ndarray = quotes == template.quotes
     odd = (text == BACKSLASH) | ((text < SPACE) & (text != NEWLINE))
@@ -137,16 +139,19 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _integers(grid: Grid, template: Template, spec: TensorSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Return an input's integers, and which lines have such as its type holds."""
-    columns, good = [], np.ones(len(grid.index), dtype=bool)
-    for number in template.places[spec.alias]:
-        slot = template.slots[number]
-        start, stop = grid.start(number) + len(slot.prefix), grid.stop(number) - len(slot.suffix)
-        values, fine = _integers_at(grid.text, start, stop, np.dtype(spec.dtype))
-        columns.append(values)
-        good &= fine
-    return np.stack(columns, axis=1).reshape(len(grid.index), *_row(spec)), good
+def _integers(grid: Grid, template: Template, specs: Sequence[TensorSpec]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the integer inputs, and which lines have such as their types hold."""
+    arrays: dict[str, np.ndarray] = {}
+    good = np.ones(len(grid.index), dtype=bool)
+    for spec in specs:
+        if kind_of(spec) == "integer":
+            columns = []
+            for number in template.places[spec.alias]:
+                values, fine = _integers_at(grid.text, *grid.value(number, template), np.dtype(spec.dtype))
+                columns.append(values)
+                good &= fine
+            arrays[spec.alias] = np.stack(columns, axis=1).reshape(len(grid.index), *_row(spec))
+    return arrays, good
 
 
 def _integers_at(
@@ -169,80 +174,91 @@ def _integers_at(
     return np.where(negative, -values.astype(np.int64), values.astype(np.int64)).astype(dtype), good
 
 
-def _floats(
-    grid: Grid, lines: Lines, template: Template, specs: Sequence[TensorSpec]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _floats(grid: Grid, template: Template, specs: Sequence[TensorSpec]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the floating-point inputs, and which lines have such as their types hold."""
     arrays: dict[str, np.ndarray] = {}
-    good = np.ones(len(grid.index), dtype=bool)
-    for first, last in template.float_runs:
-        values, fine = _numbers(_run_texts(grid, lines, template, first, last), last - first + 1)
-        good &= fine
-        for spec in specs:
-            places = template.places[spec.alias]
-            if is_float(spec) and first <= places.start <= last:
-                with np.errstate(over="ignore"):  # what becomes infinite is left to the decoder, which says so
-                    array = values[:, places.start - first : places.stop - first].astype(numpy_dtype(spec.dtype))
-                good &= np.isfinite(array).all(axis=1)
-                arrays[spec.alias] = array.reshape(len(array), *_row(spec))
+    if all(kind_of(spec) != "float" for spec in specs):
+        return arrays, np.ones(len(grid.index), dtype=bool)
+    values, good = _numbers(grid, _numbers_only(grid, template), len(template.numbers))
+    for spec in specs:
+        if kind_of(spec) == "float":
+            first, count = template.numbers.index(template.places[spec.alias].start), len(template.places[spec.alias])
+            with np.errstate(over="ignore"):  # what becomes infinite is left to the decoder, which says so
+                array = values[:, first : first + count].astype(numpy_dtype(spec.dtype))
+            finite = np.isfinite(array)
+            good &= finite.all() or finite.all(axis=1)
+            arrays[spec.alias] = array.reshape(len(array), *_row(spec))
     return arrays, good
 
 
-def _run_texts(grid: Grid, lines: Lines, template: Template, first: int, last: int) -> list[bytes]:
-    """Return what stands in a run of slots, line by line; brackets between the slots become white space."""
-    starts = grid.start(first) + len(template.slots[first].prefix)
-    stops = grid.stop(last) - len(template.slots[last].suffix)
-    text = lines.text
-    if any(slot.suffix.strip() for slot in template.slots[first:last]):
-        text = _without_brackets(grid, template, first, last)
-    return [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
-
-
-def _without_brackets(grid: Grid, template: Template, first: int, last: int) -> bytes:
+def _numbers_only(grid: Grid, template: Template) -> np.ndarray:
+    """Return the text with white space for all but the grid's numbers and the separator behind each of them."""
     text = grid.text.copy()
-    for number in range(first, last):
-        suffix, prefix = template.slots[number].suffix, template.slots[number + 1].prefix
-        comma = grid.stop(number)
-        for place in [*range(-len(suffix), 0), *range(1, len(prefix) + 1)] if suffix.strip() or prefix.strip() else []:
-            text[comma + place] = SPACE
-    return text.tobytes()
+    others = np.ones(len(grid.lines.starts), dtype=bool)
+    others[grid.index] = False
+    _blank(text, grid.lines.starts[others], grid.lines.ends[others] + 1)
+    text[grid.ends] = COMMA
+    for number, slot in enumerate(template.slots):
+        start, stop = grid.start(number), grid.stop(number)
+        if slot.kind == "text":
+            _blank(text, start, stop + 1)
+        elif not slot.bare:
+            _blank(text, start, start + len(slot.prefix))
+            _blank(text, stop - len(slot.suffix), stop)
+    return text
 
 
-def _numbers(texts: list[bytes], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `count` numbers of each text, and which texts are plain numbers between commas."""
-    found = _parse(texts, count)
-    if found is not None:
-        return found, np.ones(len(texts), dtype=bool)
+def _blank(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
+    """Write white space over pieces of a text: byte by byte of all pieces, or piece by piece where some are long."""
+    longest = int((stops - starts).max(initial=0))
+    if longest <= FEW_BYTES:
+        for ahead in range(longest):
+            text[np.minimum(starts + ahead, stops - 1)] = SPACE
+        return
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        text[start:stop] = SPACE
+
+
+def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `count` numbers of each line, and which lines have plain numbers between their commas."""
+    good = np.ones(len(grid.index), dtype=bool)
+    found = _parse(text)
     for suits in (_has_number_bytes_only, PLAIN_NUMBERS.fullmatch):
-        good = np.fromiter((bool(suits(text)) for text in texts), dtype=bool, count=len(texts))
-        found = _parse([text for text, fine in zip(texts, good, strict=True) if fine], count)
         if found is not None:
-            values = np.zeros((len(texts), count))
-            values[good] = found
-            return values, good
-    return np.zeros((len(texts), count)), np.zeros(len(texts), dtype=bool)
+            break
+        raw = text.tobytes()
+        pieces = zip(grid.starts.tolist(), grid.ends.tolist(), strict=True)
+        good &= np.fromiter((bool(suits(raw[start:end])) for start, end in pieces), dtype=bool, count=len(good))
+        _blank(text, grid.starts[~good], grid.ends[~good] + 1)
+        found = _parse(text)
+    values = np.zeros((len(good), count))
+    if found is None:
+        return values, np.zeros(len(good), dtype=bool)
+    if good.all():
+        return found.reshape(-1, count), good
+    values[good] = found.reshape(-1, count)
+    return values, good
 
 
 def _has_number_bytes_only(text: bytes) -> bool:
     return not text.translate(None, NUMBER_BYTES)
 
 
-def _parse(texts: list[bytes], count: int) -> np.ndarray | None:
-    inner = b",".join(texts)
-    if b"[" in inner:  # the parser would read nested lists as if they were flat
+def _parse(text: np.ndarray) -> np.ndarray | None:
+    """Return the numbers of a text that has a comma behind each of them, or None where something else stands there."""
+    numbers = text.tobytes().rstrip(b" \t\r")[:-1]
+    if b"[" in numbers:  # the parser would read nested lists as if they were flat
         return None
     try:
-        array: Any = simdjson.Parser().parse(b"[%b]" % inner)
-        values = np.frombuffer(array.as_buffer(of_type="d"))
+        array: Any = simdjson.Parser().parse(b"[%b]" % numbers)
+        return np.frombuffer(array.as_buffer(of_type="d"))
     except (ValueError, TypeError, RuntimeError):
         return None
-    return values.reshape(-1, count) if len(values) == len(texts) * count else None
 
 
-def _texts(grid: Grid, lines: Lines, template: Template, spec: TensorSpec) -> np.ndarray:
+def _texts(grid: Grid, template: Template, spec: TensorSpec) -> np.ndarray:
     (number,) = template.places[spec.alias]
-    slot, text = template.slots[number], lines.text
-    starts, stops = grid.start(number) + len(slot.prefix), grid.stop(number) - len(slot.suffix)
+    text, (starts, stops) = grid.lines.text, grid.value(number, template)
     array = np.empty(len(grid.index), dtype=object)
     array[:] = [text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
     return array

@@ -70,7 +70,9 @@ def assert_same(found: Decoded, expected: Decoded) -> None:
 
 def mutated(line: bytes, kind: int, at: int, odd: str) -> bytes:
     """Return a line with a byte more, a byte less, another byte, or another value."""
-    at %= max(len(line), 1)
+    if not line:
+        return odd.encode()
+    at %= len(line)
     if kind == 0:
         return line[:at] + odd.encode()[:1] + line[at:]
     if kind == 1:

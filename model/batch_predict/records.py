@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import orjson
 
 from model.batch_predict.blocks import Block
@@ -59,18 +60,27 @@ def encode_rows(
     rows: list[bytes] = [b""] * len(block.lines)
     faults: dict[int, tuple[str, str]] = {}
     for group, answer in zip(decoded.groups, predicted, strict=True):
-        index = group.index.tolist()
-        faults |= {index[row]: ("PREDICTION_FAILED", message) for row, message in answer.failures.items()}
+        index = group.index
+        faults |= {int(index[row]): ("PREDICTION_FAILED", message) for row, message in answer.failures.items()}
         for start, outputs in answer.batches:
             texts, bad = encode(outputs)
-            faults |= {index[start + row]: fault for row, fault in bad.items()}
-            for at, text in zip(index[start : start + len(texts)], texts, strict=True):
-                rows[at] = text
+            faults |= {int(index[start + row]): fault for row, fault in bad.items()}
+            _place(rows, index[start : start + len(texts)], texts)
     for at in faults:
         rows[at] = b""
     if with_instance:
         rows = [_with_instance(*pair) for pair in zip(block.echoes or block.lines, rows, strict=True)]
     return rows, [Rejection(at, block.key(at), *fault) for at, fault in faults.items()]
+
+
+def _place(rows: list[bytes], index: np.ndarray, texts: list[bytes]) -> None:
+    """Put texts where their lines stand, at once where none stands between them."""
+    first, last = int(index[0]), int(index[-1])
+    if last - first + 1 == len(index):
+        rows[first : last + 1] = texts
+        return
+    for at, text in zip(index.tolist(), texts, strict=True):
+        rows[at] = text
 
 
 def _with_instance(line: bytes, row: bytes) -> bytes:

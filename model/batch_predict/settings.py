@@ -8,7 +8,7 @@ from model.batch_predict.formats import Format
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 
 DEFAULT_BATCH = 8192  # rows per call of the model: TensorFlow gains nothing from more, small models lose below 1,000
-BLOCK_SIZE = 4 << 20  # bytes of input that travel as one: about 20,000 rows of 13 numbers
+BLOCK_SIZE = 2 << 20  # bytes of input that travel as one: about 10,000 rows of 13 numbers, which fit into a cache
 LONGEST_LINE = 64 << 20  # bytes; a longer line is an error record, whatever stands in it
 
 
