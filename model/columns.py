@@ -50,9 +50,7 @@ def to_array(values: Sequence[Any], spec: TensorSpec, row_shape: tuple[int, ...]
     Raises:
         ValueFaultError: a number is beyond the dtype, or a text is no text.
     """
-    flat: Iterable[Any] = values
-    for _ in row_shape:
-        flat = chain.from_iterable(flat)
+    flat = _leaves(values, len(row_shape))
     count = len(values) * prod(row_shape)
     try:
         array = _strings(flat, count) if spec.dtype == "string" else _numbers(flat, count, spec.dtype)
@@ -81,40 +79,61 @@ def _numbers(flat: Iterable[Any], count: int, dtype: str) -> np.ndarray:
     return array
 
 
-def suspects(values: Sequence[Any], spec: TensorSpec) -> Iterable[int]:
-    """Return the rows that `fault_of` has to look at: all, unless NumPy can tell at once."""
+def faults_of(values: Sequence[Any], spec: TensorSpec) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Yield the rows whose values a tensor cannot hold, each with code and message."""
     dims = (spec.shape or (None,))[1:]
     if not spec.dtype.startswith("float") or None in dims:
-        return range(len(values))
-    flat: Iterable[Any] = values
-    for _ in dims:
-        flat = chain.from_iterable(flat)
+        found = ((row, fault_of(value, spec)) for row, value in enumerate(values))
+        yield from ((row, fault) for row, fault in found if fault)
+        return
+    leaves = _leaves(values, len(dims))
     with np.errstate(over="ignore"):
-        finite = np.isfinite(np.fromiter(flat, "float64").astype(spec.dtype))
-    return [int(row) for row in np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))]
+        finite = np.isfinite(np.fromiter(leaves, "float64").astype(spec.dtype)).reshape(len(values), -1)
+    for row in np.flatnonzero(~finite.all(axis=1)).tolist():
+        place = int(np.argmin(finite[row]))
+        leaf = list(_leaves([values[row]], len(dims)))[place]
+        message = (
+            f"field {_path(spec, place, shape_of(values[row], dims))!r} is {shown(leaf)}: it is beyond {spec.dtype}"
+        )
+        yield row, ("OUT_OF_RANGE", message)
+
+
+def _leaves(values: Iterable[Any], depth: int) -> Iterable[Any]:
+    for _ in range(depth):
+        values = chain.from_iterable(values)
+    return values
+
+
+def _path(spec: TensorSpec, place: int, shape: tuple[int, ...]) -> str:
+    """Return the path to a row's leaf, counted through all dimensions."""
+    steps = []
+    for size in reversed(shape):
+        place, step = divmod(place, size)
+        steps.append(f"[{step}]")
+    return spec.alias + "".join(reversed(steps))
 
 
 def fault_of(value: Any, spec: TensorSpec) -> tuple[str, str] | None:
     """Return code and message of what a tensor cannot hold in one row's value."""
-    dims = (spec.shape or (None,))[1:]
+    shape: tuple[int, ...] | None = None
     try:
-        to_array([value], spec, shape_of(value, dims))
+        shape = shape_of(value, (spec.shape or (None,))[1:])
+        to_array([value], spec, shape)
     except ValueFaultError as fault:
-        path, leaf = next(_leaf_faults(value, spec, spec.alias, len(dims)), (spec.alias, value))
+        path, leaf = _first_fault(value, spec, shape) if shape is not None else (spec.alias, value)
         shown_value = "base64" if isinstance(leaf, Base64) else shown(leaf)
         return fault.code, f"field {path!r} is {shown_value}: it {fault}"
     return None
 
 
-def _leaf_faults(value: Any, spec: TensorSpec, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth:
-        for position, item in enumerate(value):
-            yield from _leaf_faults(item, spec, f"{path}[{position}]", depth - 1)
-        return
-    try:
-        to_array([value], spec, ())
-    except ValueFaultError:
-        yield path, value
+def _first_fault(value: Any, spec: TensorSpec, shape: tuple[int, ...]) -> tuple[str, Any]:
+    """Return path and value of the first leaf that the tensor cannot hold."""
+    for place, leaf in enumerate(_leaves([value], len(shape))):
+        try:
+            to_array([leaf], spec, ())
+        except ValueFaultError:
+            return _path(spec, place, shape), leaf
+    return spec.alias, value
 
 
 def numpy_dtype(dtype: str) -> np.dtype[Any]:

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 import orjson
 
-from model.columns import Base64, ValueFaultError, fault_of, shape_of, suspects, to_array
+from model.columns import Base64, ValueFaultError, faults_of, shape_of, to_array
+from model.explanations import reject
 from model.lines import Lines, as_lines
-from model.rejections import Rejection, duplicate_field, explain, read_key
+from model.rejections import Rejection, duplicate_field, read_key
 from model.signature import Signature, TensorSpec
 from model.template import Template, fits, template_of
 from model.uniform_lines import Uniform, read_uniform
@@ -122,14 +123,10 @@ class InstanceDecoder:
                 index.append(position)
             except REFUSED as error:
                 if line.strip(WHITESPACE):
-                    rejections.append(self._rejection(position, line, error))
+                    rejections.append(reject(position, line, error, self.takes))
                 else:
                     blank += 1
         return index, rows, rejections, blank
-
-    def _rejection(self, position: int, line: bytes, error: Exception) -> Rejection:
-        code, message = explain(line, error, self.takes)
-        return Rejection(position, read_key(line), code, message)
 
     def _duplicates(self, lines: Sequence[bytes], index: Sequence[int], rows: list[Any]) -> list[Rejection]:
         """Find lines that name a field twice: JSON decoders keep the last one without a word.
@@ -162,9 +159,8 @@ class InstanceDecoder:
         """Return code and message of the rows whose values a tensor cannot hold."""
         faults: dict[int, tuple[str, str]] = {}
         for spec, values in zip(self.signature.inputs, columns, strict=True):
-            for row in suspects(values, spec):
-                if fault := fault_of(values[row], spec):
-                    faults.setdefault(row, fault)
+            for row, fault in faults_of(values, spec):
+                faults.setdefault(row, fault)
         return faults
 
     def _groups(self, index: np.ndarray, columns: list[list[Any]]) -> list[Group]:
@@ -255,7 +251,9 @@ def _leaf_type(dtype: str) -> Any:
 def _merged(uniform: Uniform, rest: Decoded, others: np.ndarray) -> Decoded:
     """Put the lines that were decoded one by one in their places among the uniform ones."""
     at = others.tolist()
-    rejections = [rejection._replace(at=at[rejection.at]) for rejection in rest.rejections]
+    rejections = [Rejection(at[line], *reason) for line, *reason in rest.rejections]
+    if not rest.groups:
+        return Decoded([Group(uniform.index, uniform.inputs)] if len(uniform.index) else [], rejections, rest.blank)
     parts = [(uniform.index, uniform.inputs), *((others[group.index], group.inputs) for group in rest.groups)]
     index = np.concatenate([index for index, _ in parts])
     order = np.argsort(index)

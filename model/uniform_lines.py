@@ -18,10 +18,10 @@ from model.signature import TensorSpec
 from model.template import Template, kind_of
 
 COMMA, QUOTE, BACKSLASH, SPACE, MINUS, ZERO = (ord(character) for character in ',"\\ -0')
-NUMBER_BYTES = b"0123456789+-.eE, \t\r"
+NINE, EXPONENT, LOWER_CASE = ord("9"), ord("e"), ord("a") - ord("A")
 # Numbers that fit into 64 bits whatever their digits are; a parser of many refuses all for one that does not.
 PLAIN_NUMBER = rb"[ \t\r]*-?(?:0|[1-9]\d{0,18})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?[ \t\r]*"
-PLAIN_NUMBERS = re.compile(PLAIN_NUMBER + rb"(?:," + PLAIN_NUMBER + rb")*")
+PLAIN_NUMBERS = re.compile(PLAIN_NUMBER + rb"(?:," + PLAIN_NUMBER + rb")*(?:,[ \t\r]*)?")
 FEW_BYTES = 64
 MOST_DIGITS = 19  # any integer of so many fits into 64 bits without a sign
 
@@ -58,26 +58,25 @@ class Grid:
         fixed = template.slots[slot]
         return self.start(slot) + len(fixed.prefix), self.stop(slot) - len(fixed.suffix)
 
-    def select(self, good: np.ndarray) -> "Grid":
-        """Return a grid of some of the lines."""
+    def select(self, good: np.ndarray, inputs: Mapping[str, np.ndarray]) -> "tuple[Grid, dict[str, np.ndarray]]":
+        """Return some of the lines, and what was read of them."""
         if good.all():
-            return self
-        return Grid(self.lines, self.text, self.index[good], self.starts[good], self.commas[good], self.ends[good])
+            return self, dict(inputs)
+        grid = Grid(self.lines, self.text, self.index[good], self.starts[good], self.commas[good], self.ends[good])
+        return grid, {alias: array[good] for alias, array in inputs.items()}
 
 
 def read_uniform(lines: Lines, template: Template, specs: Sequence[TensorSpec]) -> Uniform:
     """Return the columns of all lines that are like the template."""
     grid = _grid(lines, template)
-    grid = grid.select(_long_enough(grid, template))
-    grid = grid.select(_alike(grid, template))
+    grid, _ = grid.select(_long_enough(grid, template), {})
+    good = _alike(grid, template)
     if any(spec.dtype == "string" for spec in specs):
-        grid = grid.select(_plain_text(grid, template))
-    inputs: dict[str, np.ndarray] = {}
-    for read in (_integers, _floats):
-        found, good = read(grid, template, specs)
-        inputs |= found
-        if not good.all():
-            grid, inputs = grid.select(good), {alias: array[good] for alias, array in inputs.items()}
+        good &= _plain_text(grid, template)
+    inputs, fine = _integers(grid, template, specs)
+    grid, inputs = grid.select(good & fine, inputs)
+    floats, fine = _floats(grid, template, specs)
+    grid, inputs = grid.select(fine, inputs | floats)
     inputs |= {spec.alias: _texts(grid, template, spec) for spec in specs if spec.dtype == "string"}
     return Uniform(grid.index, {spec.alias: inputs[spec.alias] for spec in specs})
 
@@ -222,26 +221,34 @@ def _blank(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
 def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` numbers of each line, and which lines have plain numbers between their commas."""
     good = np.ones(len(grid.index), dtype=bool)
-    found = _parse(text)
-    for suits in (_has_number_bytes_only, PLAIN_NUMBERS.fullmatch):
-        if found is not None:
-            break
-        raw = text.tobytes()
-        pieces = zip(grid.starts.tolist(), grid.ends.tolist(), strict=True)
-        good &= np.fromiter((bool(suits(raw[start:end])) for start, end in pieces), dtype=bool, count=len(good))
-        _blank(text, grid.starts[~good], grid.ends[~good] + 1)
-        found = _parse(text)
-    values = np.zeros((len(good), count))
+    found = _parse(text) if len(good) == len(grid.lines) else None  # where some lines are bad, expect more
+    for suspect in (_with_other_bytes, _with_other_words):
+        if found is None:
+            good &= ~suspect(grid, text)
+            _blank(text, grid.starts[~good], grid.ends[~good] + 1)
+            found = _parse(text)
     if found is None:
-        return values, np.zeros(len(good), dtype=bool)
+        return np.zeros((len(good), count)), np.zeros(len(good), dtype=bool)
     if good.all():
         return found.reshape(-1, count), good
+    values = np.zeros((len(good), count))
     values[good] = found.reshape(-1, count)
     return values, good
 
 
-def _has_number_bytes_only(text: bytes) -> bool:
-    return not text.translate(None, NUMBER_BYTES)
+def _with_other_bytes(grid: Grid, text: np.ndarray) -> np.ndarray:
+    """Tell which lines have a quote, a letter or a bracket among their numbers."""
+    places = np.flatnonzero((text > NINE) | (text == QUOTE))
+    places = places[(text[places] | LOWER_CASE) != EXPONENT]
+    found = np.zeros(len(grid.index), dtype=bool)
+    found[np.minimum(np.searchsorted(grid.ends, places), len(found) - 1)] = True
+    return found
+
+
+def _with_other_words(grid: Grid, text: np.ndarray) -> np.ndarray:
+    """Tell which lines have something else than plain numbers between their commas."""
+    raw, pieces = text.tobytes(), zip(grid.starts.tolist(), grid.ends.tolist(), strict=True)
+    return np.array([PLAIN_NUMBERS.fullmatch(raw[start:end]) is None for start, end in pieces])
 
 
 def _parse(text: np.ndarray) -> np.ndarray | None:

@@ -1,0 +1,196 @@
+"""What the decoder raised on a line -> its rejection. One bad line in ten must not make a run slow."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from model.rejections import BYTE_ORDER_MARK, Key, Rejection, as_key, key_in_text, read_key, shown
+
+NOT_FINITE = re.compile(rb"-?(nan|inf(inity)?)\b", re.IGNORECASE)
+MISSING = re.compile(r"missing required field `(.+?)`")
+UNKNOWN = re.compile(r"contains unknown field `(.+?)`(?: - at|$)")
+LENGTH = re.compile(r"Expected `array` of length (?:[<>]= )?(\d+)")
+BOUND = re.compile(r"Expected `int` ([<>]=) (-?\d+)")
+TYPES = re.compile(r"Expected `(.+?)`, got `(.+?)`")
+PATH = re.compile(r" - at `\$\.?(.*)`$")
+STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+BYTE = re.compile(r"\(byte (\d+)\)")
+JSON_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list"}
+STAND_IN = "\x00not a finite number\x00"  # no text of a user's
+STAND_IN_JSON = msgspec.json.encode(STAND_IN)
+DIFFERENT_MESSAGES = 4096  # one per kind of fault and place in an instance
+
+
+class Form(NamedTuple):
+    """What a decoder's message says, whatever the line's values are: a code, the place, and how to put it."""
+
+    code: str
+    path: str
+    steps: tuple[str | int, ...]
+    text: str
+    about: str = "value"  # what the text goes on from: the "value" at the place, its "length", or "nothing"
+
+
+def reject(at: int, line: bytes, error: Exception, inputs: str) -> Rejection:
+    """Return the rejection of a line for what the decoder raised on it; `inputs` names what the model takes."""
+    if isinstance(error, msgspec.ValidationError):
+        form = _form(str(error), inputs)
+        if form.about == "nothing":
+            return Rejection(at, read_key(line), form.code, form.text)
+        try:
+            value = msgspec.json.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass  # not JSON behind the place that the decoder refused
+        else:
+            return Rejection(at, _key_of(value), form.code, _filled(form, _value_at(value, form.steps)))
+    return Rejection(at, *_unreadable(line, error, inputs))
+
+
+def _key_of(value: Any) -> Key:
+    return as_key(value.get("key")) if isinstance(value, dict) else None
+
+
+def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, str]:
+    """Return key, code and message for a line that is not JSON throughout."""
+    if line.startswith(BYTE_ORDER_MARK):
+        return key_in_text(line), "BYTE_ORDER_MARK", "the file starts with a UTF-8 byte order mark: save it without one"
+    try:
+        line.decode()
+    except UnicodeDecodeError as fault:
+        place = f"byte {fault.start + 1} of the line (0x{line[fault.start]:02x})"
+        return key_in_text(line), "INVALID_UTF8", f"{place} is not UTF-8"
+    if isinstance(error, RecursionError):
+        return key_in_text(line), "INVALID_JSON", "the line is nested too deeply"
+    if isinstance(error, msgspec.ValidationError):
+        form, value = _form(str(error), inputs), _loosely(line)
+        return read_key(line), form.code, _filled(form, _value_at(value, form.steps))
+    return _invalid_json(line, str(error))
+
+
+def _invalid_json(line: bytes, message: str) -> tuple[Key, str, str]:
+    if "truncated" in message:
+        return key_in_text(line), "INVALID_JSON", f"the line ends inside a JSON value: …{shown(_text(line[-20:]))}"
+    place = BYTE.search(message)
+    position = int(place.group(1)) if place else 0
+    number = NOT_FINITE.match(line, position)
+    if number:
+        key, path, value = _not_finite(line, number)
+        return key, "NOT_FINITE", f"{_field(path)} is {value}: JSON has only finite numbers"
+    start = max(0, position - 10)
+    text = shown(_text(line[start : position + 20]))
+    return key_in_text(line), "INVALID_JSON", f"not JSON at byte {position + 1}: {text}"
+
+
+def _not_finite(line: bytes, number: "re.Match[bytes]") -> tuple[Key, str, str]:
+    """Return key, path and value of a line's first NaN or Infinity."""
+    try:
+        value = msgspec.json.decode(line[: number.start()] + STAND_IN_JSON + line[number.end() :])
+        return _key_of(value), _path_to(STAND_IN, value, "") or "", _text(number.group())
+    except (msgspec.MsgspecError, RecursionError):
+        pass  # there are more of them
+    try:
+        found = ((path, leaf) for path, leaf in _leaves(json.loads(line), "") if _is_not_finite(leaf))
+        path, leaf = next(found, ("", None))
+    except (ValueError, RecursionError):
+        path, leaf = "", None
+    return key_in_text(line), path, _text(number.group()) if leaf is None else json.dumps(leaf)
+
+
+def _path_to(text: str, value: Any, path: str) -> str | None:
+    """Return the path to a text that stands somewhere in a value."""
+    if isinstance(value, list):
+        if text in value:
+            return f"{path}[{value.index(text)}]"
+        items = ((f"{path}[{place}]", item) for place, item in enumerate(value) if isinstance(item, list | dict))
+    elif isinstance(value, dict):
+        items = ((f"{path}.{name}" if path else name, item) for name, item in value.items())
+    else:
+        return path if value == text else None
+    return next((found for inner, item in items if (found := _path_to(text, item, inner)) is not None), None)
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every value that is no container, with its path."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{position}]")
+    else:
+        yield path, value
+
+
+@lru_cache(DIFFERENT_MESSAGES)
+def _form(message: str, inputs: str) -> Form:
+    """Return what a message of the decoder says."""
+    found = PATH.search(message)
+    path = found.group(1) if found else ""
+    steps = tuple(int(index) if index else name for name, index in STEP.findall(path))
+    if "missing" in message and (match := MISSING.search(message)):
+        text = f"field {match.group(1)!r} is missing: the model takes {inputs}"
+        return Form("MISSING_FIELD", path, steps, text, "nothing")
+    if "unknown" in message and (match := UNKNOWN.search(message)):
+        text = f"field {match.group(1)!r} is no input of the model: it takes {inputs}"
+        return Form("UNKNOWN_FIELD", path, steps, text, "nothing")
+    if "length" in message and (match := LENGTH.search(message)):
+        return Form("WRONG_LENGTH", path, steps, f"expected {match.group(1)}", "length")
+    return Form(*_wrong_value(message, path, steps))
+
+
+def _wrong_value(message: str, path: str, steps: tuple[str | int, ...]) -> tuple[str, str, tuple[str | int, ...], str]:
+    if "= " in message and (match := BOUND.search(message)):
+        return "OUT_OF_RANGE", path, steps, f"expected {match.group(1)} {match.group(2)}"
+    if "out of range" in message:
+        return "OUT_OF_RANGE", path, steps, "beyond a 64-bit float"
+    if "base64" in message:
+        return "INVALID_BASE64", path, steps, "not base64"
+    if match := TYPES.search(message):
+        expected = " or ".join(JSON_NAMES.get(name, f"an {name}") for name in match.group(1).split(" | "))
+        return "WRONG_TYPE", path, steps, f"expected {expected}"
+    return "INVALID_INSTANCE", path, steps, message
+
+
+def _filled(form: Form, value: Any) -> str:
+    """Return a form's message for a line's own value."""
+    if form.about == "nothing":
+        return form.text
+    if form.about == "value":
+        return f"{_field(form.path)} is {shown(value)}: {form.text}"
+    count = f"has {len(value)} values" if isinstance(value, list) else "has another length"
+    return f"{_field(form.path)} {count}: {form.text}"
+
+
+def _field(path: str) -> str:
+    return f"field {path!r}" if path else "the line"
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _value_at(value: Any, steps: tuple[str | int, ...]) -> Any:
+    """Return the value that a message's path (`features[3]`) points to; a path that leads nowhere gives None."""
+    try:
+        for step in steps:
+            value = value[step] if isinstance(step, int) or isinstance(value, dict) else value[int(step)]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return value
+
+
+def _loosely(line: bytes) -> Any:
+    """Return a line's value as Python reads it, numbers beyond a float as infinite ones; None where it cannot."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
