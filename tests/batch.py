@@ -53,14 +53,14 @@ def lines_of(folder: Path, pattern: str) -> list[str]:
     return [line for path in sorted(folder.glob(pattern)) for line in path.read_text().splitlines()]
 
 
-def command(model: Path, inputs: list[Path | str], output: Path, *options: str) -> list[str]:
+def command(model: Path | str, inputs: list[Path | str], output: Path | str, *options: str) -> list[str]:
     """Return the engine's command line."""
     names = [str(item) for item in inputs]
     head = [sys.executable, "-m", "model.batch_predict", "--saved-model", str(model), "--input", *names]
     return [*head, "--output", str(output), "--json", *options]
 
 
-def start(model: Path, inputs: list[Path | str], output: Path, *options: str) -> subprocess.Popen[str]:
+def start(model: Path | str, inputs: list[Path | str], output: Path | str, *options: str) -> subprocess.Popen[str]:
     """Start the engine."""
     return subprocess.Popen(
         command(model, inputs, output, *options),
@@ -72,11 +72,11 @@ def start(model: Path, inputs: list[Path | str], output: Path, *options: str) ->
     )
 
 
-def run(model: Path, inputs: list[Path | str], output: Path, *options: str) -> Finished:
+def run(model: Path | str, inputs: list[Path | str], output: Path | str, *options: str) -> Finished:
     """Run the engine to its end."""
     process = start(model, inputs, output, *options)
     stdout, stderr = process.communicate(timeout=300)
-    return Finished(process.returncode, stdout, stderr, output)
+    return Finished(process.returncode, stdout, stderr, Path(output))
 
 
 def write_rows(path: Path, count: int, first: int = 0, seed: int = 0) -> np.ndarray:

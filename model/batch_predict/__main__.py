@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from model.batch_predict.formats import Format
 from model.batch_predict.parity import SERVICES
-from model.batch_predict.progress import chosen_watches
+from model.batch_predict.progress import Watch, chosen_watches
+from model.batch_predict.remote_output import staging, upload
 from model.batch_predict.run import run
 from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, Threshold, UnusableError
 from model.batch_predict.totals import Totals
 from model.batch_predict.transforms import add_options, chosen_config
+from model.gcs import SCHEME
 from model.lifetime import starter
+from model.model_cache import fetched
 from model.signature import UnusableModelError
 
 SUMMARY = ("state", "instances", "predicted", "failed", "not_attempted", "blank_lines", "error_codes", "stopped_at")
@@ -33,13 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as stack:
             watches = [stop.check, *chosen_watches(options.progress, stack)]
-            manifest = run(_settings(options), watches)
+            manifest = _run(_settings(options), options.output, watches)
     except (UnusableError, UnusableModelError) as error:
         return _refuse(str(error), Exit.UNUSABLE)
     except BrokenOffError as error:
         return _refuse(f"{error}. Nothing is lost: run again with --resume", Exit.INTERRUPTED_IO)
     _report(manifest, options)
     return {State.FINISHED: Exit.OK, State.STOPPED: Exit.THRESHOLD}.get(manifest["state"], stop.code)
+
+
+def _run(settings: Settings, output: str, watches: Sequence[Watch]) -> dict[str, Any]:
+    if not output.startswith(SCHEME):
+        return run(settings, watches)
+    folder = staging(output, settings.resume)
+    manifest = run(replace(settings, output=folder), watches)
+    upload(folder, output, finished=manifest["state"] == State.FINISHED)
+    return manifest
 
 
 class _Stop:
@@ -82,11 +95,11 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    config = chosen_config(options)
+    config, model = chosen_config(options), options.saved_model
     return Settings(
-        saved_model=options.saved_model,
+        saved_model=fetched(model) if model.startswith(SCHEME) else Path(model),
         patterns=tuple(pattern for patterns in options.input for pattern in patterns),
-        output=options.output,
+        output=Path(options.output),
         signature=options.signature,
         batch_size=options.batch_size,
         workers=options.workers or _processors(),
@@ -136,9 +149,9 @@ def _root(text: str) -> tuple[Path, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model.batch_predict", description="Predict instances in bulk.")
     add = parser.add_argument
-    add("--saved-model", type=Path, required=True, metavar="DIR", help="the exported model")
-    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders of instances")
-    add("--output", type=Path, required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
+    add("--saved-model", required=True, metavar="DIR", help="the exported model, here or on gs://")
+    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders, here or on gs://")
+    add("--output", required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
     add("--instances-format", choices=list(Format), help="of all files (default: .csv, .tfrecord, … tell; else jsonl)")
     add(
         "--csv-rows", choices=("object", "array"), default="", help="columns are the inputs, or as Vertex AI sends them"

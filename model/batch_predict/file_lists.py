@@ -1,5 +1,6 @@
 """File lists -> blocks of `{"b64": …}` instances: every line names a file, whose bytes are the instance."""
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ from model.batch_predict.blocks import Block, Position, read_blocks
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
+from model.gcs import SCHEME
+from model.gcs import stat as stat_object
 from model.instances import WHITESPACE
 from model.rejections import Rejection
 
@@ -101,20 +104,30 @@ def _content(name: bytes, file: InputFile) -> bytes | tuple[str, str]:
         return b""
     try:
         text = name.decode()
-        return _read(_place(file, text), text)
+        place = _place(file, text)
+        return _read(place, text) if isinstance(place, Path) else _read_object(place, text)
     except UnicodeDecodeError as error:
         return "INVALID_UTF8", f"byte {error.start + 1} of the name (0x{name[error.start]:02x}) is not UTF-8"
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            raise  # no fault of the instance: the run breaks off, and can be resumed
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        missing = isinstance(error, FileNotFoundError)
+        missing = isinstance(error, OSError) and error.errno == errno.ENOENT
         return "FILE_NOT_FOUND" if missing else "UNREADABLE_FILE", f"{text!r} cannot be read: {reason}"
 
 
-def _place(file: InputFile, name: str) -> Path:
+def _place(file: InputFile, name: str) -> Path | str:
     """Return where a named file lies: where its name says, seen from the list, or in the one folder open to lists."""
-    if file.listed is None:
-        return file.path.parent / name
-    return file.listed / hashlib.sha256(name.encode()).hexdigest()
+    if file.listed is not None:
+        return file.listed / hashlib.sha256(name.encode()).hexdigest()
+    if name.startswith(SCHEME):
+        return name
+    return f"{file.name.rpartition('/')[0]}/{name}" if file.name.startswith(SCHEME) else file.path.parent / name
+
+
+def _read_object(uri: str, name: str) -> bytes | tuple[str, str]:
+    found = stat_object(uri)
+    return found.read() if found.size <= LONGEST_LINE else _too_large(name, found.size)
 
 
 def _read(path: Path, name: str) -> bytes | tuple[str, str]:
@@ -124,6 +137,8 @@ def _read(path: Path, name: str) -> bytes | tuple[str, str]:
         kind = os.fstat(descriptor)
         if not stat.S_ISREG(kind.st_mode):
             return "UNREADABLE_FILE", f"{name!r} is no regular file"
-        if kind.st_size > LONGEST_LINE:
-            return "FILE_TOO_LARGE", f"{name!r} has {kind.st_size:,} bytes: at most {LONGEST_LINE:,} are read"
-        return file.read()
+        return file.read() if kind.st_size <= LONGEST_LINE else _too_large(name, kind.st_size)
+
+
+def _too_large(name: str, size: int) -> tuple[str, str]:
+    return "FILE_TOO_LARGE", f"{name!r} has {size:,} bytes: at most {LONGEST_LINE:,} are read"

@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 
 from model.batch_predict.formats import LINES, Format, format_of
 from model.batch_predict.settings import UnusableError
+from model.gcs import SCHEME, GcsObject, find
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,32 @@ class InputFile:
         """Whether it can be read from the middle: plain lines can, compressed data and records cannot."""
         return self.format in LINES and not self.gzipped
 
+    @property
+    def digest(self) -> str:
+        """What is known of its content without reading it."""
+        return ""
+
     def open(self) -> BinaryIO:
         """Open it as it lies there."""
         return cast(BinaryIO, self.path.open("rb"))
+
+
+@dataclass(frozen=True)
+class RemoteFile(InputFile):
+    """An object in a bucket, read by ranges where it lies."""
+
+    source: GcsObject | None = None
+
+    @property
+    def digest(self) -> str:
+        """Its checksum, as the bucket has it."""
+        return f"crc32c {self.source.crc32c}" if self.source else ""
+
+    def open(self) -> BinaryIO:
+        """Open this generation of it, whatever the name holds by now."""
+        if self.source is None:
+            raise FileNotFoundError(self.name)
+        return self.source.open()
 
 
 def find_inputs(
@@ -52,6 +76,9 @@ def find_inputs(
     """
     found: dict[Path, InputFile] = {}
     for pattern in patterns:
+        if pattern.startswith(SCHEME):
+            found |= {file.path: file for file in _remote_files(pattern, kind)}
+            continue
         files = [path for path in _matches(pattern) if path.is_file()]
         if not files:
             msg = f"No input file matches {pattern!r}"
@@ -60,6 +87,20 @@ def find_inputs(
             held = kind or format_of(path.name)
             found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path), held, listed))
     return list(found.values())
+
+
+def _remote_files(pattern: str, kind: Format | None) -> list[RemoteFile]:
+    try:
+        items = find(pattern)
+    except OSError as error:
+        msg = f"Cannot read {pattern!r}: {error.strerror}"
+        raise UnusableError(msg) from None
+    if not items:
+        msg = f"No object matches {pattern!r}"
+        raise UnusableError(msg)
+    return [
+        RemoteFile(Path(item.uri), item.uri, item.size, kind or format_of(item.name), source=item) for item in items
+    ]
 
 
 def _matches(pattern: str) -> list[Path]:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from ctypes import c_int64
+from ctypes import c_bool, c_int64
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -25,7 +25,7 @@ from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Pre
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.readers import read_headers
-from model.batch_predict.scan import Scan, scan_files
+from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import last_entry, open_shard, shard_files
 from model.batch_predict.totals import Totals
@@ -62,8 +62,9 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     if folder.finished is not None:
         return _told(settings, folder, folder.finished)
     plan = plan_shards(files, folder.plan.shards, folder.plan.seed)
-    lines_before = RawArray(c_int64, [-1] * max(1, sum(map(len, plan))))
-    job = Job(settings, signature, files, plan, folder.work, lines_before, os.getpid(), headers)
+    ranges = max(1, sum(map(len, plan)))
+    lines = RawArray(c_int64, [-1] * ranges), RawArray(c_bool, ranges)
+    job = Job(settings, signature, files, plan, folder.work, *lines, os.getpid(), headers)
     try:
         manifest = _predict_all(job, folder, watches, started)
     except UnusableModelError:
@@ -89,12 +90,14 @@ def _predict_all(
     workers = _start_workers(job, min(settings.workers, len(job.plan)))
     if settings.parent is not None:
         die_with(settings.parent)
-    scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings))
+    ended = threading.Event()
+    scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings, ended))
     service = Service(Future(), totals, queue.SimpleQueue(), folder.plan.batch_size)
     try:
         runner = _serve(service, job, workers, watches)
     finally:
         _end(workers)
+        ended.set()
     _raise_error(totals)
     found = scan.result()
     left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
@@ -143,15 +146,18 @@ def _in_background(function: Callable[[], Any]) -> "Future[Any]":
     return future
 
 
-def _scan(job: Job, folder: Folder, settings: Settings) -> Scan:
+def _scan(job: Job, folder: Folder, settings: Settings, ended: threading.Event) -> Scan:
+    ranges = [part for shard in job.plan for part in shard]
     try:
-        scan = scan_files(job.files, [part for shard in job.plan for part in shard], job.lines_before)
+        scan = scan_files(job.files, ranges, job.lines_before)
+        if not folder.plan.complete:
+            plan = complete_plan(folder.plan, scan, settings.saved_model)
+            write_json(folder.work / "plan.json", msgspec.to_builtins(plan))
+        count_wanted(job.files, ranges, job.lines_before, job.lines_wanted, ended)
     except OSError as error:
+        job.lines_before[:] = [LOST if lines < 0 else lines for lines in job.lines_before]  # nobody waits for them
         msg = f"{error.strerror}: {str(error.filename)!r}"
         raise BrokenOffError(msg) from None
-    if not folder.plan.complete:
-        plan = complete_plan(folder.plan, scan, settings.saved_model)
-        write_json(folder.work / "plan.json", msgspec.to_builtins(plan))
     return scan
 
 

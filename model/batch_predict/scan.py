@@ -1,8 +1,9 @@
 """Reads every input once, beside the workers: SHA-256 for the manifest, line numbers where a range starts inside."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
-from ctypes import Array, c_int64
+from ctypes import Array, c_bool, c_int64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from model.batch_predict.plan import Range
 from model.batch_predict.settings import BrokenOffError
 
 CHUNK = 1 << 20
+LOST = -2  # lines before a range that will not be counted any more
 NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reading of all input files found; `lines` (without headers) is None where lines are no instances."""
+    """What a reading of all input files found; `lines` (without headers) is None where that is not counted."""
 
     digests: list[str]
     lines: list[int | None]
@@ -31,10 +33,14 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
     Raises:
         BrokenOffError: a file has not the size that the run was planned with.
     """
-    digests, lines = [], []
+    digests: list[str] = []
+    lines: list[int | None] = []
     for number, file in enumerate(files):
-        inside = sorted((r for r in ranges if r.file == number and r.start), key=lambda r: r.start)
-        digest, count, size = _scan(file, inside, lines_before)
+        if file.digest:  # an object's: reading it twice would be half of the time
+            digests.append(file.digest)
+            lines.append(None)
+            continue
+        digest, count, size = _scan(file, _inside(ranges, number), lines_before)
         if size != file.size:
             msg = f"Input {file.name!r} changed while it was read"
             raise BrokenOffError(msg)
@@ -42,6 +48,26 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
         header = file.format is Format.CSV
         lines.append(count - header if file.splittable else None)
     return Scan(digests, lines)
+
+
+def count_wanted(
+    files: Sequence[InputFile],
+    ranges: Sequence[Range],
+    lines_before: "Array[c_int64]",
+    wanted: "Array[c_bool]",
+    ended: threading.Event,
+) -> None:
+    """Count the lines of objects as soon as a worker has to name one: most runs never do."""
+    waiting = {part.file for part in ranges if part.start and files[part.file].digest}
+    while waiting and not ended.wait(0.05):
+        for number in [file for file in waiting if any(wanted[part.number] for part in _inside(ranges, file))]:
+            _scan(files[number], _inside(ranges, number), lines_before)
+            waiting.remove(number)
+
+
+def _inside(ranges: Sequence[Range], file: int) -> list[Range]:
+    """Return the ranges of a file that start inside it, in its order."""
+    return sorted((part for part in ranges if part.file == file and part.start), key=lambda part: part.start)
 
 
 def _scan(file: InputFile, inside: list[Range], lines_before: "Array[c_int64] | None") -> tuple[str, int, int]:

@@ -1,10 +1,11 @@
 """A worker process: reads, checks and writes whole shards; only the arrays travel to the process that predicts."""
 
+import errno
 import gc
 import signal
 import time
 from collections.abc import Iterator
-from ctypes import Array, c_int64
+from ctypes import Array, c_bool, c_int64
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +18,7 @@ from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
 from model.batch_predict.plan import Range, Shards
 from model.batch_predict.readers import Headers, read_instances
+from model.batch_predict.scan import LOST
 from model.batch_predict.settings import Settings
 from model.batch_predict.shard import Counts, Entry, Shard, open_shard, shard_files
 from model.instances import instance_decoder
@@ -27,7 +29,10 @@ from model.signature import Signature
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker of a run knows. `lines_before` each range in its file is shared, -1 until it is known."""
+    """What every worker of a run knows.
+
+    `lines_before` each range in its file is shared, -1 until it is known; `lines_wanted` says whose somebody waits for.
+    """
 
     settings: Settings
     signature: Signature
@@ -35,6 +40,7 @@ class Job:
     plan: Shards
     folder: Path
     lines_before: "Array[c_int64]"
+    lines_wanted: "Array[c_bool]"
     parent: int
     headers: Headers
 
@@ -94,9 +100,14 @@ class Worker:
         self.connection.send(Done(records.counts, block.size, name, records.failed_lines))
 
     def _lines_before(self, part: Range) -> int:
-        while part.start and self.job.lines_before[part.number] < 0:
+        if not part.start:
+            return 0
+        self.job.lines_wanted[part.number] = True
+        while (lines := self.job.lines_before[part.number]) < 0:
+            if lines == LOST:
+                raise OSError(errno.EIO, "Cannot be read", self.job.files[part.file].name)
             time.sleep(0.005)  # the scan reads ten times as fast as anything is parsed
-        return self.job.lines_before[part.number] if part.start else 0
+        return lines
 
 
 def work(job: Job, connection: Connection) -> None:
