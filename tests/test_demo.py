@@ -221,7 +221,13 @@ def test_destroy_of_a_production_stack_is_refused_whole(clone: Clone, demo: dict
     file.write_text(before + "  keras-batch-prediction:production: true\n")
     clone.facts("up")
     fate = clone.facts("destroy", "--dry-run")
-    assert fate["protects"] == ["bucket (Bucket)", "decorator-model (Model)", "functional-model (Model)"]
+    protected = [
+        "bucket (Bucket)",
+        "decorator-model (Model)",
+        "functional-model (Model)",
+        "serving-repository (Repository)",
+    ]
+    assert sorted(fate["protects"]) == protected
     assert "notebook (Instance)" in fate["deletes"]
     refused = clone.invoke("destroy", "--yes")
     assert refused.returncode == 1
