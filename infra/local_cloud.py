@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ def own() -> Health | None:
     return found if found and found.state == STATE.resolve() else None
 
 
-def start(port: int = 0) -> tuple[Health, bool]:
+def start(port: int = 0, options: Sequence[str] = ()) -> tuple[Health, bool]:
     """Start this clone's local cloud unless it runs, and write Pulumi.local.yaml for its address.
 
-    Without a port, one that runs is the right one wherever it is.
+    Without a port, one that runs is the right one wherever it is. Options are those of `python -m infra.emulator`.
 
     Returns:
         How it is, and whether this call started it.
@@ -86,7 +87,7 @@ def start(port: int = 0) -> tuple[Health, bool]:
         )
         raise StackError(msg)
     running = running or _unless_of_another(health(url))
-    found = running or _spawn(url, port)
+    found = running or _spawn(url, port, options)
     write_stack("local", local_stack_config(url), sealer_of("", passphrase()).salt)
     return found, running is None
 
@@ -171,9 +172,9 @@ def environment(stack: Stack) -> dict[str, str]:
     }
 
 
-def _spawn(url: str, port: int) -> Health:
+def _spawn(url: str, port: int, more: Sequence[str]) -> Health:
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    options = ["--port", str(port), "--state", str(STATE), "--log", str(REQUESTS)]
+    options = ["--port", str(port), "--state", str(STATE), "--log", str(REQUESTS), *more]
     command = [sys.executable, "-m", "infra.emulator", *options]
     with LOG.open("ab") as log:
         offset = log.tell()

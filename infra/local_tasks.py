@@ -17,11 +17,31 @@ JSON = "end stdout with one JSON object; all else goes to stderr"
 guarded = one_line_errors(InfraError, interrupted="Run: invoke local.status")
 
 
-@task(help={"port": PORT, "json": JSON})
+@task(
+    help={
+        "port": PORT,
+        "strict": "demand a token, permissions and enabled APIs of every caller",
+        "parity": "batch jobs fail whole batches, as the services do",
+        "operation_seconds": "long-running operations look under way for so long (default: 0)",
+        "json": JSON,
+    }
+)
 @guarded
-def start(_: Context, port: str = "0", json: bool = False) -> dict[str, Any]:
+def start(
+    _: Context,
+    port: str = "0",
+    strict: bool = False,
+    parity: bool = False,
+    operation_seconds: str = "0",
+    json: bool = False,
+) -> dict[str, Any]:
     """Start the local cloud in the background and write infra/stacks/Pulumi.local.yaml for it."""
-    found, started = local_cloud.start(whole_number("--port", port, local_cloud.DEFAULT_PORT))
+    seconds = whole_number("--operation-seconds", operation_seconds, 3)
+    options = [*(["--strict"] if strict else []), *(["--parity"] if parity else [])]
+    options += ["--operation-seconds", str(seconds)] if seconds else []
+    found, started = local_cloud.start(whole_number("--port", port, local_cloud.DEFAULT_PORT), options)
+    if options and not started:
+        raise StackError(f"The local cloud runs already, without {' '.join(options)}. Run: invoke local.stop")
     facts = {"url": found.url, "pid": found.pid, "state": str(found.state), "started": started}
     answer(json, facts, f"local cloud {'started' if started else 'runs already'}: {found.url} (process {found.pid})")
     return facts

@@ -66,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=default_port, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--state", type=Path, default=Path(".local/cloud"), help="folder of everything it keeps")
     parser.add_argument("--token", default="", help="demand this bearer token of every caller")
+    strict = "demand a token, permissions and enabled APIs: see infra/emulator/README.md"
+    parser.add_argument("--strict", action="store_true", help=strict)
+    slow = "long-running operations look under way for so long"
+    parser.add_argument("--operation-seconds", type=float, default=0.0, metavar="S", help=slow)
     parser.add_argument("--log", type=Path, help="append one line per request to this file")
     parser.add_argument("--seed", type=int, default=0, help="order of rows over the shards of batch jobs")
     parser.add_argument("--parity", action="store_true", help="batch jobs fail whole batches, as the services do")
@@ -86,7 +90,15 @@ def _serve(options: argparse.Namespace) -> int:
     with lock_state(state), listen(options.port) as listener:
         port = listener.getsockname()[1]
         put_in_place(state)
-        cloud = Cloud(_resources(state), state, f"http://{LOOPBACK}:{port}", options.seed, options.parity)
+        cloud = Cloud(
+            _resources(state),
+            state,
+            f"http://{LOOPBACK}:{port}",
+            seed=options.seed,
+            parity=options.parity,
+            strict=options.strict,
+            operation_seconds=options.operation_seconds,
+        )
         cloud.faults.load(cloud.resources)
         try:
             return _run(cloud, Options(options.token, options.lenient, RequestLog(options.log)), listener)

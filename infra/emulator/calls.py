@@ -22,6 +22,8 @@ class Cloud:
     url: str
     seed: int = 0
     parity: bool = False  # batch jobs fail whole batches, as the services do
+    strict: bool = False  # callers need a token and permissions, projects their APIs enabled
+    operation_seconds: float = 0.0  # how long operations that are done at once still look under way
     faults: Faults = field(default_factory=Faults)
     stopping: threading.Event = field(default_factory=threading.Event)  # set at once when the process is told to end
 

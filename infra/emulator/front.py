@@ -8,13 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from infra.emulator import fault_calls, guard, storage_xml
+from infra.emulator import fault_calls, guard, storage_xml, strict
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import Cloud
 from infra.emulator.dispatch import Incoming, answer, is_api, refusal
 from infra.emulator.errors import ApiError
 from infra.emulator.exchange import CURRENT, Exchange, current
-from infra.emulator.methods import meaning
+from infra.emulator.methods import Meaning, meaning
 from infra.emulator.quiet import Gate
 from infra.emulator.request_log import RequestLog
 
@@ -58,8 +58,11 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = guard.refused(headers, self.token, scope["path"])
+        strictly = self.cloud.strict and not _is_own(scope["path"])  # which asks for tokens in its own way
+        refused = guard.refused(headers, "" if strictly else self.token, scope["path"])
         response = refusal(refused) if refused else None
+        if response is None and strictly:
+            response = self._strictly(scope, headers)
         if response is None and self.cloud.faults.active:
             response = await self._faulty(scope)
         if response:
@@ -71,12 +74,19 @@ class Front:
 
     async def _faulty(self, scope: Scope) -> Response | None:
         """Let the faults that were asked for strike; health and the ways to clear them are never struck."""
-        exchange, path = current(), scope["path"]
-        if exchange is None or path == "/healthz" or path.startswith("/_local/"):
+        exchange = current()
+        if exchange is None or _is_own(scope["path"]):
             return None
-        meant = meaning(scope["method"], scope["raw_path"].decode("latin-1"), media=MEDIA in scope["query_string"])
+        meant = _meant(scope)
         exchange.method = meant.method
         refused = await fault_calls.strike(self.cloud.faults, exchange, meant.method)
+        return (storage_xml.refusal if meant.xml else refusal)(refused) if refused else None
+
+    def _strictly(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+        """Return the refusal of a call that strict mode does not let pass."""
+        meant = _meant(scope)
+        query = scope["query_string"].decode("latin-1")
+        refused = strict.refused(self.cloud, meant, headers, query, self.token)
         return (storage_xml.refusal if meant.xml else refusal)(refused) if refused else None
 
     async def _api(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Response:
@@ -99,3 +109,12 @@ class Front:
 def _address(scope: Scope) -> str:
     path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
+
+
+def _is_own(path: str) -> bool:
+    """Tell whether a path is the local cloud's own: health, and the ways to change it."""
+    return path == "/healthz" or path.startswith("/_local/")
+
+
+def _meant(scope: Scope) -> Meaning:
+    return meaning(scope["method"], scope["raw_path"].decode("latin-1"), media=MEDIA in scope["query_string"])

@@ -92,7 +92,8 @@ def upload(call: Call) -> Any:
 def _failed(call: Call, model: str, error: ApiError) -> Json | None:
     operation = operations.pending(call, UPLOAD_METADATA, parent=model)
     operations.fail(call.cloud, operation["name"], error)
-    return call.resources.get(operations.KIND, operation["name"])
+    stored = call.resources.get(operations.KIND, operation["name"])
+    return operations.shown(call.cloud, stored) if stored else None
 
 
 def _findings(request: Json, sent: Json) -> list[Finding]:

@@ -2,8 +2,10 @@
 
 import secrets
 import time
+from datetime import timedelta
 from typing import Any
 
+from infra.emulator import clock
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import ApiError, not_found
 from infra.emulator.generic import filtered, page
@@ -20,6 +22,8 @@ PACKAGES = {
     "serviceusage": "google.api.serviceusage",
 }
 EMPTY = "google.protobuf.Empty"
+DUE = "localDue"  # in stored operations: when they look done
+HIDDEN = (DUE, "response", "error")
 POLL_SECONDS = 0.02
 CODES = {"NOT_FOUND": 5, "ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "ABORTED": 10, "UNIMPLEMENTED": 12}
 INVALID_ARGUMENT, CANCELLED = 3, 1
@@ -44,16 +48,16 @@ def _ids(verb: str) -> list[str]:
 
 
 def finished(call: Call, metadata: str, response: str = EMPTY, body: Json | None = None, **options: Any) -> Json:
-    """Store and return an operation that is done: the first answer already carries its result.
+    """Store and return an operation that is done: the first answer carries its result, unless operations are slowed.
 
     `metadata` and `response` are message names of the call's API (`CreateEndpointOperationMetadata`, `Endpoint`) or
     full ones (`google.protobuf.Empty`); options are those of `pending`.
     """
     operation = _started(call, metadata, **options)
     _note_end(operation, call.cloud.now())
-    operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}}
+    operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}, **_due(call.cloud)}
     call.resources.put(KIND, operation["name"], operation)
-    return operation
+    return shown(call.cloud, operation)
 
 
 def pending(call: Call, metadata: str, **options: Any) -> Json:
@@ -120,7 +124,23 @@ def _end(cloud: Cloud, name: str, outcome: Json) -> None:
         _note_end(operation, cloud.now())
         if outcome.get("error", {}).get("code") == CANCELLED and "operationType" in operation["metadata"]:
             operation["metadata"]["isCancellationRequested"] = True
-        cloud.resources.put(KIND, name, {**operation, "done": True, **outcome})
+        cloud.resources.put(KIND, name, {**operation, "done": True, **outcome, **_due(cloud)})
+
+
+def _due(cloud: Cloud) -> Json:
+    """Return when an operation that is done now is to look so, by the local cloud's clock: operations can be slowed."""
+    if not cloud.operation_seconds:
+        return {}
+    return {DUE: clock.text(clock.now(cloud.resources) + timedelta(seconds=cloud.operation_seconds))}
+
+
+def shown(cloud: Cloud, operation: Json) -> Json:
+    """Return an operation as clients see it: until it is due, as one under way."""
+    if DUE not in operation:
+        return operation
+    due = operation[DUE] <= cloud.now()
+    kept = {name: value for name, value in operation.items() if name not in ((DUE,) if due else HIDDEN)}
+    return kept if due else {**kept, "done": False}
 
 
 def _note_end(operation: Json, now: str) -> None:
@@ -137,7 +157,7 @@ def _named(call: Call) -> Json:
     if operation is None:
         msg = f"Operation {name!r} not found."
         raise not_found(msg)
-    return operation
+    return shown(call.cloud, operation)
 
 
 @handles(*_ids("get"))
@@ -151,7 +171,7 @@ def list_(call: Call) -> Json:
     """Return the operations below a name, oldest first."""
     prefix = call.path.get("name", "operations").rstrip("/")
     prefix = prefix if prefix.endswith("operations") else f"{prefix}/operations"
-    found = (body for _, body in call.resources.list(KIND, f"{prefix}/"))
+    found = (shown(call.cloud, body) for _, body in call.resources.list(KIND, f"{prefix}/"))
     return page(call, filtered(found, call.parameter("filter"), "name", "done"), "operations")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Any
 
-from infra.emulator.calls import PROJECT_NUMBER, Call, handles
+from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.discovery import VERSIONS
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.generic import page
@@ -17,10 +17,27 @@ Json = dict[str, Any]
 KIND = "serviceusage.services"
 # A project that nobody has touched can store and predict; every other API has to be enabled.
 ENABLED_AT_FIRST = ("aiplatform.googleapis.com", "storage.googleapis.com")
+TITLES = {  # as Google's console shows them
+    "aiplatform": "Vertex AI API",
+    "artifactregistry": "Artifact Registry API",
+    "cloudbuild": "Cloud Build API",
+    "cloudkms": "Cloud Key Management Service (KMS) API",
+    "compute": "Compute Engine API",
+    "iam": "Identity and Access Management (IAM) API",
+    "iamcredentials": "IAM Service Account Credentials API",
+    "ml": "AI Platform Training & Prediction API",
+    "notebooks": "Notebooks API",
+    "storage": "Cloud Storage JSON API",
+}
 CATALOGUE = tuple(f"{api}.googleapis.com" for api in VERSIONS)
 MOST_IN_BATCH, MOST_IN_BATCH_GET = 20, 30
 METADATA = "google.api.serviceusage.v1.OperationMetadata"
 IDENTITY = "google.api.serviceusage.v1beta1.ServiceIdentity"
+
+
+def enabled_at_first(cloud: Cloud) -> tuple[str, ...]:
+    """Return the services of a project that nobody has touched: in strict mode those that Google enables."""
+    return ("storage.googleapis.com",) if cloud.strict else ENABLED_AT_FIRST
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -38,7 +55,7 @@ def _key(project: str, service: str) -> str:
 
 def _service(call: Call, project: str, service: str) -> Json:
     stored = call.resources.get(KIND, _key(project, service)) or {}
-    state = stored.get("state") or ("ENABLED" if service in ENABLED_AT_FIRST else "DISABLED")
+    state = stored.get("state") or ("ENABLED" if service in enabled_at_first(call.cloud) else "DISABLED")
     return {
         "name": f"projects/{PROJECT_NUMBER}/services/{service}",
         "parent": f"projects/{PROJECT_NUMBER}",

@@ -1,0 +1,87 @@
+"""Strict mode: a caller needs a token, the API must be enabled in the project, and IAM must allow the call."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from infra.emulator.callers import Caller, caller_of
+from infra.emulator.calls import PROJECT_NUMBER, Cloud
+from infra.emulator.errors import ApiError
+from infra.emulator.guard import LOGIN
+from infra.emulator.methods import Meaning
+from infra.emulator.permissions import has, permission_of, project_of
+from infra.emulator.serviceusage import KIND, TITLES, enabled_at_first
+
+ALWAYS_ON = frozenset({"serviceusage", "cloudresourcemanager"})  # without them nothing could be enabled
+RPC = "type.googleapis.com/google.rpc"
+CONSOLE = "https://console.developers.google.com/apis/api"
+
+
+def refused(cloud: Cloud, meant: Meaning, headers: Mapping[str, str], query: str, token: str) -> ApiError | None:
+    """Return why a call may not be made, in Google's order: who calls, whether the API is enabled, what IAM allows."""
+    caller = caller_of(headers, token)
+    storage = meant.method.startswith("storage.")
+    if caller is None:
+        return ApiError(401, f"Request had invalid authentication credentials. {LOGIN}", reason=_reason(storage))
+    if not caller.member and not storage and not _signed(query):
+        return ApiError(401, f"Request is missing required authentication credential. {LOGIN}")
+    if not meant.method or _signed(query):  # a signed address carries its own proof, which storage checks
+        return None
+    project = project_of(cloud, meant.method, meant.path, dict(parse_qsl(query)))
+    return _disabled(cloud, meant.method, project) or _forbidden(cloud, caller, meant, project)
+
+
+def _reason(storage: bool) -> str:
+    return "authError" if storage else ""
+
+
+def _signed(query: str) -> bool:
+    return "X-Goog-Signature=" in query or "Signature=" in query
+
+
+def _disabled(cloud: Cloud, method: str, project: str) -> ApiError | None:
+    """Return the 403 SERVICE_DISABLED where the project has not enabled the method's API."""
+    api = method.partition(".")[0]
+    service = f"{api}.googleapis.com"
+    if api in ALWAYS_ON or not project:
+        return None
+    stored = cloud.resources.get(KIND, f"projects/{project}/services/{service}")
+    if stored["state"] == "ENABLED" if stored else service in enabled_at_first(cloud):
+        return None
+    title = TITLES.get(api, service)
+    link = f"{CONSOLE}/{service}/overview?project={PROJECT_NUMBER}"
+    message = (
+        f"{title} has not been used in project {PROJECT_NUMBER} before or it is disabled. Enable it by visiting {link}"
+        " then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems"
+        " and retry."
+    )
+    consumer = f"projects/{PROJECT_NUMBER}"
+    about = {"service": service, "serviceTitle": title, "consumer": consumer, "containerInfo": PROJECT_NUMBER}
+    help_links = [{"description": "Google developers console API activation", "url": link}]
+    details = [
+        _info("SERVICE_DISABLED", "googleapis.com", {**about, "activationUrl": link}),
+        {"@type": f"{RPC}.LocalizedMessage", "locale": "en-US", "message": message},
+        {"@type": f"{RPC}.Help", "links": help_links},
+    ]
+    return ApiError(403, message, "PERMISSION_DENIED", "accessNotConfigured" if api == "storage" else "", details)
+
+
+def _forbidden(cloud: Cloud, caller: Caller, meant: Meaning, project: str) -> ApiError | None:
+    """Return the refusal where neither the project's policy nor the bucket's gives the permission."""
+    permission = permission_of(meant.method)
+    bucket = meant.path.get("bucket") or meant.path.get("destinationBucket", "")
+    if not permission or has(cloud, caller, permission, project, bucket):
+        return None
+    if permission.startswith("storage."):
+        what = "object" if permission.startswith("storage.objects") else "bucket"
+        denied = f"Permission '{permission}' denied on resource (or it may not exist)."
+        message = f"{caller.shown} does not have {permission} access to the Google Cloud Storage {what}. {denied}"
+        return ApiError(403 if caller.member else 401, message, reason="forbidden" if caller.member else "required")
+    resource = f"//aiplatform.googleapis.com/{next(iter(meant.path.values()), f'projects/{project}')}"
+    message = f"Permission '{permission}' denied on resource '{resource}' (or it may not exist)."
+    about = {"permission": permission, "resource": resource.partition("googleapis.com/")[2]}
+    return ApiError(403, message, details=[_info("IAM_PERMISSION_DENIED", "aiplatform.googleapis.com", about)])
+
+
+def _info(reason: str, domain: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    return {"@type": f"{RPC}.ErrorInfo", "reason": reason, "domain": domain, "metadata": dict(metadata)}
