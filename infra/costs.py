@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.prices import Prices, UnknownPriceError, read_prices
-from infra.serving_image import is_own
+from infra.serving_image import PREBUILT, has_registry
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, StackError
 
@@ -115,9 +115,10 @@ def facts(found: Estimate) -> dict[str, Any]:
 def _month(settings: Settings, use: Use, prices: Prices) -> list[Cost]:
     hours = prices["hours_a_month"]
     online = prices.prediction_hour(settings.machine_type)
+    stored = has_registry(settings) and settings.serving_image != PREBUILT
     costs = [
         Cost("bucket", use.storage_gib, "GiB month", prices["storage"]),
-        *[Cost("serving image", prices["image_gib"], "GiB month", prices["image"])] * is_own(settings),
+        *[Cost("serving image", prices["image_gib"], "GiB month", prices["image"])] * stored,
     ]
     costs += [
         Cost(f"endpoint {wrapper}: one {settings.machine_type}, always on", hours, "hour", online)

@@ -13,6 +13,13 @@ GRANT = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
 POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
 BUCKET = "gcp:storage/bucket:Bucket"
 
+WITH = {  # what goes with a resource, by its kind
+    "Bucket": ", with all objects and their old generations",
+    "Instance": ", with its disks and all that is on them",
+    "Model": ", with all its versions",
+    "Repository": ", with all its images",
+}
+
 Json = Mapping[str, Any]
 
 
@@ -38,7 +45,7 @@ def fate_of(stack: Stack, resources: Sequence[Json]) -> Fate:
     others = [row for row in own if row["type"] != SERVICE]
     return Fate(
         stack.name,
-        sorted(_named(row) for row in others if not (row.get("protect") or row.get("retainOnDelete"))),
+        sorted(_going(settings, row) for row in others if not (row.get("protect") or row.get("retainOnDelete"))),
         sorted(_named(row) for row in others if row.get("protect")),
         list(_leaves(settings, services, others)),
     )
@@ -83,6 +90,7 @@ def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]
     told += [f"model {row.get('id')}, adopted by adoptModels, with all its versions" for row in adopted]
     if len(models) > len(adopted):
         told.append("records of batch prediction jobs in Vertex AI; all versions of the models go, kept ones too")
+    told += ["logs of image builds, in Cloud Logging"] * any(_named(row) == "build-account (Account)" for row in others)
     told += _of_security(others)
     return [*told, "the stack's file and settings"] if others or apis else ["nothing: the stack has no resources"]
 
@@ -115,3 +123,10 @@ def _of_bucket(settings: Settings) -> list[str]:
 def _named(row: Json) -> str:
     kind = str(row["type"]).rpartition(":")[2]
     return f"{str(row['urn']).rpartition('::')[2]} ({kind})"
+
+
+def _going(settings: Settings, row: Json) -> str:
+    """Name a resource and what goes with it."""
+    kind = str(row["type"]).rpartition(":")[2]
+    known = WITH if settings.force_destroy else {**WITH, "Bucket": ""}
+    return _named(row) + known.get(kind, "")

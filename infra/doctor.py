@@ -13,7 +13,7 @@ from infra.google_apis import connection_to, every
 from infra.google_client import Json, PredictionApiError, client, execute
 from infra.local_cloud import health, require
 from infra.locations import covers, place_of
-from infra.serving_image import is_own
+from infra.serving_image import has_registry
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, read_stack
 
@@ -138,7 +138,7 @@ def apis(patient: Patient) -> Finding:
 def permissions(patient: Patient) -> Finding:
     """Look which permissions the caller lacks."""
     settings = patient.settings
-    wanted = [*PERMISSIONS, *FOR_IMAGE * is_own(settings)]
+    wanted = [*PERMISSIONS, *FOR_IMAGE * has_registry(settings)]
     wanted = sorted({*wanted, *FOR_ENDPOINTS * bool(settings.endpoints), *FOR_NOTEBOOK * settings.notebook})
     connection = connection_to(patient.stack, "cloudresourcemanager")
     name = f"projects/{settings.project}"

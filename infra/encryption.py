@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_gcp as gcp
 
-from infra.serving_image import is_own
+from infra.serving_image import has_registry
 from infra.settings import Settings
 
 NEW = "new"
@@ -65,7 +65,7 @@ def _agents(settings: Settings, depends_on: Sequence[pulumi.Resource]) -> dict[s
     storage = gcp.storage.get_project_service_account_output(project=settings.project, opts=asked)
     vertex = _agent("vertex-agent", "aiplatform", depends_on)
     agents: dict[str, pulumi.Input[str]] = {"storage": storage.member, "vertex": vertex.member}
-    if is_own(settings):
+    if has_registry(settings):
         agents["registry"] = _agent("registry-agent", "artifactregistry", depends_on).member
     if settings.notebook:
         agents["notebooks"] = _agent("notebooks-agent", "notebooks", depends_on).member

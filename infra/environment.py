@@ -6,7 +6,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.encryption import Key
-from infra.serving_image import is_own
+from infra.serving_image import has_registry
 from infra.setting_table import CLASSIC
 from infra.settings import Settings
 
@@ -32,7 +32,7 @@ def wanted_apis(settings: Settings) -> tuple[str, ...]:
     """Return the names of the APIs that a stack uses, without their domain."""
     platform = FOR_PLATFORM.get(settings.platform, ())
     groups = {
-        FOR_IMAGE: is_own(settings),
+        FOR_IMAGE: has_registry(settings),
         FOR_NOTEBOOK: settings.notebook,
         FOR_NETWORK: settings.private_network,
         FOR_KEY: bool(settings.kms_key),

@@ -13,7 +13,7 @@ from infra.task_options import JSON, STACK, Facts, step
 LOCATION = "where Cloud Build works: global (default), or a region, where new projects may have no quota"
 
 
-@step("The build goes on. Follow it: invoke image", location=LOCATION, **STACK, **JSON)
+@step("The build goes on. Run the same command again to follow it", location=LOCATION, **STACK, **JSON)
 def image(_: Context, stack: str = "local", location: str = "global", json: bool = False) -> Facts:
     """The model server's modules -> a container image in Artifact Registry, and the stack setting that names it."""
     from infra.images import build_image  # noqa: PLC0415  # Google's clients load in seconds

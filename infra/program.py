@@ -14,7 +14,7 @@ from infra.network import create_network
 from infra.notebook import Place, create_notebook
 from infra.registry import create_registry
 from infra.serving import create_endpoint, create_model, deploy_version
-from infra.serving_image import image_uri, is_own, warn_about
+from infra.serving_image import has_registry, image_uri, warn_about
 from infra.setting_table import CLASSIC
 from infra.settings import NAMESPACE, read_settings
 
@@ -33,7 +33,7 @@ def deploy() -> None:
     network = create_network(settings, names, depends_on=apis) if settings.private_network else None
 
     registry: dict[str, Any] = {}
-    if is_own(settings):
+    if has_registry(settings):
         made = create_registry(settings, names, bucket, labels, key, depends_on=apis)
         registry = {"repository": made.repository.repository_id, "buildAccount": made.account.email}
 

@@ -16,10 +16,18 @@ PERIOD, TIMEOUT, STARTUP_TRIES, HEALTH_TRIES = 10, 15, 60, 4
 MULTI_REGIONS = {"asia": "asia", "australia": "asia", "europe": "europe", "africa": "europe", "me": "europe"}
 
 
-def is_own(settings: Settings) -> bool:
-    """Say whether the stack's models run in the image that `invoke image` builds."""
-    own = not settings.serving_image or settings.serving_image.startswith(f"{registry(settings)}/serving-")
-    return own and settings.platform != CLASSIC
+def has_registry(settings: Settings) -> bool:
+    """Say whether the stack has a repository for its image: not where it names an image that others keep.
+
+    With Google's prebuilt image it stays, for the versions that are kept to go back to were made with an image in it.
+    """
+    named = settings.serving_image not in {"", PREBUILT} and not settings.serving_image.startswith(own_images(settings))
+    return not named and settings.platform != CLASSIC
+
+
+def own_images(settings: Settings) -> str:
+    """Return what the addresses of images in the project's own serving repositories begin with."""
+    return f"{registry(settings)}/serving-"
 
 
 def registry(settings: Settings) -> str:

@@ -132,7 +132,7 @@ def test_a_machine_without_a_price_is_named_with_the_file_to_mend() -> None:
 def test_preview_has_the_costs_in_one_line() -> None:
     """The dearest part is named: it is what a reader would turn off."""
     line = cost_line(Stack("dev", FILE, config(endpoints=["decorator"])))
-    assert re.match(r"On Google Cloud about 80\.10 USD a month .*most of it: endpoint decorator\)", line)
+    assert re.match(r"On Google Cloud about 79\.98 USD a month .*most of it: endpoint decorator\)", line)
     assert "\n" not in line
 
 

@@ -41,7 +41,7 @@ STATE = [
 def test_everything_in_the_state_has_a_fate() -> None:
     """Enabled APIs stay, protected data stops it, the rest goes."""
     fate = fate_of(stack(), STATE)
-    assert fate.deletes == ["notebook (Instance)"]
+    assert fate.deletes == ["notebook (Instance), with its disks and all that is on them"]
     assert fate.protects == ["bucket (Bucket)", "model (Model)"]
     said = "\n".join(lines(fate))
     for part in ("iam.googleapis.com", "if it holds objects", "records of batch prediction jobs", "1 go, 2 are prot"):

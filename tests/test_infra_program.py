@@ -239,13 +239,21 @@ def test_models_of_a_google_stack_wait_for_their_image() -> None:
     [("us-central1", "us"), ("europe-west4", "europe"), ("asia-east1", "asia"), ("me-west1", "europe")],
 )
 def test_the_prebuilt_image_is_that_of_the_regions_continent(region: str, host: str) -> None:
-    """Its routes and probes are Google's own; the stack has no repository and no account to build with."""
+    """Its routes and probes are Google's own; the repository stays, for versions that were made with an image in it."""
     extra = {"gcp:region": region, f"{NAMESPACE}:servingImage": "prebuilt", f"{NAMESPACE}:models": MODELS}
-    recorder, outputs = run_program({**GOOGLE, **extra})
+    recorder, _ = run_program({**GOOGLE, **extra})
     image = f"{host}-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
     assert [version["container_spec"] for version in recorder.of("ModelVersion")] == [{"imageUri": image}] * 2
+    assert len(recorder.of("Repository")) == 1
+
+
+def test_a_stack_with_an_image_of_others_has_no_repository() -> None:
+    """Whoever keeps the image builds it too: no account that could."""
+    image = "europe-west4-docker.pkg.dev/central/images/server@sha256:" + "b" * 64
+    recorder, outputs = run_program({**GOOGLE, f"{NAMESPACE}:servingImage": image, f"{NAMESPACE}:models": MODELS})
     assert recorder.of("Repository") == []
     assert outputs["registry"] == {}
+    assert {version["container_spec"]["imageUri"] for version in recorder.of("ModelVersion")} == {image}
 
 
 def test_a_wanted_endpoint_serves_the_wrappers_version(full: tuple[Recorder, dict[str, Any]]) -> None:
