@@ -17,6 +17,18 @@ TASKS: dict[str, Task[Any]] = {name: tasks.namespace[name] for name in tasks.nam
 NAMED = sorted(set(re.findall(r"invoke ([a-z][a-z.-]*[a-z])", README)))
 
 
+PAGES = sorted(path.relative_to(ROOT).as_posix() for part in ("infra", "model") for path in (ROOT / part).rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_name_only_tasks_and_files_that_exist(page: str) -> None:
+    """What stands beside the code is held to it as the README is."""
+    text = (ROOT / page).read_text()
+    assert [name for name in re.findall(r"invoke ([a-z][a-z.-]*[a-z])", text) if name not in TASKS] == []
+    files = re.findall(r"`((?:infra|model|tests)/[\w./-]+\.\w+)`", text)
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
 def test_namespace_is_a_collection() -> None:
     """`invoke --list` shows the explicit namespace."""
     assert isinstance(tasks.namespace, Collection)
