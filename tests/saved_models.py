@@ -135,6 +135,10 @@ def _write(folder: Path) -> None:
     def uneven(features: Any) -> Any:
         return {"prediction": housing.bare(features), **pooled(features)}
 
+    @function(spec(tf.float32, None, 4, name="values"), key)
+    def documented(values: Any, key: Any) -> Any:
+        return {"result": tf.cast(tf.reduce_sum(values, 1) < 11 + 0 * tf.cast(key, tf.float32), tf.int32)}
+
     save("keyed", serving_default=keyed)
     save("two", serving_default=keyed, doubled=doubled)
     save("functional", serving_default=functional)
@@ -148,6 +152,7 @@ def _write(folder: Path) -> None:
     save("pooled", serving_default=pooled)
     save("uneven", serving_default=uneven)
     save("named", priced=keyed)
+    save("documented", serving_default=documented)
     shutil.copytree(folder / "keyed", folder / "broken")
     (folder / "broken" / "saved_model.pb").write_bytes((folder / "keyed" / "saved_model.pb").read_bytes()[:700])
     shutil.copytree(folder / "keyed", folder / "no_variables")

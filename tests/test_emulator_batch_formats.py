@@ -121,15 +121,24 @@ def test_csv_key_column(local_cloud: LocalCloud, locations: Any, vectors: str) -
     assert [(error["key"], error["code"]) for error in errors] == [("bad", "WRONG_TYPE")]
 
 
-def test_json_arrays_as_documented(local_cloud: LocalCloud, locations: Any, vectors: str) -> None:
-    """A line that is an array is sent and echoed as that, byte for byte."""
-    uri = put_object(local_cloud, BUCKET, "arrays.jsonl", b"[1, 2, 3]\n[5, 6, 7]\n")
-    job, _, _ = run(local_cloud, locations, vectors, "jsonl", uri)
-    files = read_objects(local_cloud, job["outputInfo"]["gcsOutputDirectory"])
-    lines = b"".join(content for name, content in files.items() if ".results-" in name).splitlines()
-    assert sorted(line.partition(b', "prediction"')[0] for line in lines) == [
+def test_json_lines_as_documented(local_cloud: LocalCloud, locations: Any, vectors: str, saved_models: Path) -> None:
+    """The documentation's examples: an array or an object is sent as it is, and echoed byte for byte."""
+    arrays = put_object(local_cloud, BUCKET, "arrays.jsonl", b"[1, 2, 3]\n[5, 6, 7]\n")
+    rows = b'{ "values": [1, 2, 3, 4], "key": 1 }\n{ "values": [5, 6, 7, 8], "key": 2 }\n'
+    objects = put_object(local_cloud, BUCKET, "values.jsonl", rows)
+    uploaded = upload_model(locations, model_body(put_folder(local_cloud, saved_models / "documented")))["model"]
+    found = []
+    for model, uri in ((vectors, arrays), (uploaded, objects)):
+        job, _, _ = run(local_cloud, locations, str(model), "jsonl", uri)
+        files = read_objects(local_cloud, job["outputInfo"]["gcsOutputDirectory"])
+        found.append(sorted(b"".join(text for name, text in files.items() if ".results-" in name).splitlines()))
+    assert [line.partition(b', "prediction"')[0] for line in found[0]] == [
         b'{"instance": [1, 2, 3]',
         b'{"instance": [5, 6, 7]',
+    ]
+    assert found[1] == [
+        b'{"instance": { "values": [1, 2, 3, 4], "key": 1 }, "prediction": {"result": 1}}',
+        b'{"instance": { "values": [5, 6, 7, 8], "key": 2 }, "prediction": {"result": 0}}',
     ]
 
 

@@ -101,11 +101,22 @@ def list_endpoints(call: Call) -> Json:
 @handles("aiplatform.projects.locations.endpoints.patch")
 def patch(call: Call) -> Json:
     """Change an endpoint's masked fields; answers the endpoint itself, not an operation."""
-    paths = required_mask(call.parameter("updateMask"), UPDATABLE)
+    return _updated(call, call.body, required_mask(call.parameter("updateMask"), UPDATABLE))
+
+
+@handles("aiplatform.projects.locations.endpoints.update")
+def update(call: Call) -> Json:
+    """Change every field that is sent and can be changed, as an operation."""
+    sent = call.body.get("endpoint") or {}
+    body = _updated(call, sent, [field for field in UPDATABLE if field in sent])
+    return operations.finished(call, "UpdateEndpointOperationMetadata", "Endpoint", body, parent=call.path["name"])
+
+
+def _updated(call: Call, sent: Json, paths: list[str]) -> Json:
     with call.resources.transaction():
         body = get_endpoint(call.resources, call.path["name"])
-        check_etag(call.body, body)
-        changed = apply_mask(body, call.body, paths)
+        check_etag(sent, body)
+        changed = apply_mask(body, sent, paths)
         findings = display_name_findings(changed, "endpoint") + label_findings(changed, "endpoint")
         if "trafficSplit" in {path.split(".")[0] for path in paths}:
             deployed = [entry["id"] for entry in changed.get("deployedModels", [])]

@@ -93,6 +93,13 @@ def link_tree(source: Path, target: Path) -> None:
             link(path, target / path.relative_to(source))
 
 
+def copy_folder(cloud: Cloud, source: Path) -> Path:
+    """Copy a copy, for another version; return its place."""
+    folder = Path(tempfile.mkdtemp(prefix="artifact-", dir=artifacts_folder(cloud)))
+    link_tree(source, folder)
+    return folder
+
+
 def remove_artifact(folder: Path) -> None:
     """Delete a copy; running jobs have their own."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -60,8 +60,8 @@ def versions_of(resources: Resources, model: str) -> list[Version]:
 
 
 def put_version(resources: Resources, version: Version) -> None:
-    """Store a version, new or changed."""
-    resources.put(VERSIONS, version.name, {"body": version.body, "artifact": version.artifact})
+    """Store a version, new or changed, under a new etag: each has its own, for clients hold on to them."""
+    resources.put(VERSIONS, version.name, {"body": {**version.body, "etag": new_etag()}, "artifact": version.artifact})
 
 
 def get_model(resources: Resources, model: str) -> Json:

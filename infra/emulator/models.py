@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from infra.emulator import operations
+from infra.emulator import model_evaluations, operations
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, failed_precondition
 from infra.emulator.kms_access import require_vertex_key
@@ -74,13 +74,13 @@ def upload(call: Call) -> Any:
     refuse(_findings(call.body, sent))
     check_aliases(sent.get("versionAliases", []), "model" + ".version_aliases")
     require_vertex_key(call, sent)
-    model = _target(call)
+    model = place(call)
     try:
         artifact = copy_artifact(call.cloud, sent["artifactUri"]).name if sent.get("artifactUri") else ""
     except ApiError as error:
         return _failed(call, model, error)
     try:
-        version = _store(call, model, sent, artifact)
+        version = store(call, model, sent, artifact)
     except BaseException:
         if artifact:
             remove_artifact(artifacts_folder(call.cloud) / artifact)
@@ -110,8 +110,8 @@ def _findings(request: Json, sent: Json) -> list[Finding]:
     return findings
 
 
-def _target(call: Call) -> str:
-    """Return the name of the model that an upload makes or extends."""
+def place(call: Call) -> str:
+    """Return the name of the model that an upload or a copy makes or extends. Raises 404, or 409 where it is taken."""
     parent = call.body.get("parentModel")
     if parent:
         model, _ = split_reference(parent)
@@ -128,7 +128,8 @@ def _check_free(call: Call, model: str) -> None:
         raise already_exists(msg)
 
 
-def _store(call: Call, model: str, sent: Json, artifact: str) -> Version:
+def store(call: Call, model: str, sent: Json, artifact: str) -> Version:
+    """Make a version, with its model where that is new."""
     now = call.cloud.now()
     with call.resources.transaction():
         if call.body.get("parentModel"):
@@ -186,7 +187,7 @@ def patch(call: Call) -> Json:
         raise failed_precondition(f"{wrong[0]!r} is not a field of a {kind}: update {call.path['name']!r} accordingly.")
     with call.resources.transaction():
         version = find_version(call.resources, f"{name}@{wanted}" if specific else name)
-        check_etag(call.body, get_model(call.resources, name))
+        check_etag(call.body, view(call.resources, version))
         now = call.cloud.now()
         if specific:
             body = apply_mask(version.body, call.body, paths) | {"versionUpdateTime": now}
@@ -196,6 +197,7 @@ def patch(call: Call) -> Json:
             body = apply_mask(get_model(call.resources, name), call.body, paths)
             refuse(display_name_findings(body, "model") + label_findings(body, "model"))
             call.resources.put(MODELS, name, body)
+            put_version(call.resources, version)
         touch_model(call, name, now)
         return view(call.resources, find_version(call.resources, version.name))
 
@@ -213,6 +215,7 @@ def delete(call: Call) -> Any:
         for version in versions:
             call.resources.delete(VERSIONS, version.name)
         call.resources.delete(MODELS, name)
+        model_evaluations.forget(call, name)
         call.resources.delete("counters", f"versions of {name}")  # a model of that name starts at version 1 again
     for version in versions:
         discard(call.cloud, version)

@@ -1,6 +1,8 @@
 """Online prediction: a request to an endpoint -> the server of one of its deployed models -> Vertex AI's answer."""
 
+import base64
 import random
+from typing import Any
 
 import orjson
 from starlette.responses import Response
@@ -9,12 +11,14 @@ from infra.emulator import model_servers
 from infra.emulator.calls import Call, handles
 from infra.emulator.deployments import server_key
 from infra.emulator.endpoints import get_endpoint
-from infra.emulator.errors import ApiError, failed_precondition, invalid
-from infra.emulator.model_versions import get_model
+from infra.emulator.errors import ApiError, failed_precondition, invalid, unimplemented
+from infra.emulator.model_versions import find_version, get_model
 from infra.emulator.resources import Json
 from infra.emulator.vertex_rules import REQUIRED, found_errors
 
 LIMIT = 1_572_864  # 1.5 MB each way on the shared public endpoint
+
+LARGEST_EXACT = 2**53  # of the integers in a double
 
 _choice = random.Random()  # noqa: S311 - which deployed model answers is no secret
 
@@ -25,7 +29,7 @@ def predict(call: Call) -> Json:
     if "instances" not in call.body:
         raise found_errors([("instances", REQUIRED)])
     endpoint, deployed = _chosen(call)
-    answer = _parsed(_asked(endpoint, deployed, call.content))
+    answer = _parsed(_asked(endpoint, deployed, _as_values(call)))
     return {
         **answer,
         "deployedModelId": deployed["id"],
@@ -35,15 +39,53 @@ def predict(call: Call) -> Json:
     }
 
 
-@handles("aiplatform.projects.locations.endpoints.rawPredict")
+@handles("aiplatform.projects.locations.endpoints.explain")
+def explain(call: Call) -> Json:
+    """Refuse: what has no explanationSpec cannot be explained, and what has one is not explained here."""
+    _, deployed = _chosen(call)
+    version = find_version(call.resources, f"{deployed['model']}@{deployed['modelVersionId']}")
+    if not (deployed.get("explanationSpec") or version.body.get("explanationSpec")):
+        raise failed_precondition(f"The DeployedModel {deployed['id']!r} does not support explanation: it has no spec.")
+    raise unimplemented(f"{call.method} ({call.version}) is not implemented by the local cloud.")
+
+
+@handles(
+    "aiplatform.projects.locations.endpoints.rawPredict", "aiplatform.projects.locations.endpoints.streamRawPredict"
+)
 def raw_predict(call: Call) -> Response:
     """Hand the body to the model's server as it came, and its answer back."""
     endpoint, deployed = _chosen(call)
-    answer = _asked(endpoint, deployed, call.content)
+    answer = _asked(endpoint, deployed, _unwrapped(call))
     headers = {"X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2]}
     return Response(
         answer, headers=headers | {"X-Vertex-AI-Deployed-Model-Id": deployed["id"]}, media_type="application/json"
     )
+
+
+def _as_values(call: Call) -> bytes:
+    """Return the request as it goes through the API's message, whose numbers are doubles: 1.0 comes out as 1."""
+    if b".0" not in call.content:
+        return call.content
+    return orjson.dumps({name: _whole(value) for name, value in call.body.items()})
+
+
+def _unwrapped(call: Call) -> bytes:
+    """Return the body as curl sends it, or what generated clients wrap as `{"httpBody": {"data": base64}}`."""
+    wrapped = call.body.get("httpBody")
+    if list(call.body) != ["httpBody"] or not isinstance(wrapped, dict):
+        return call.content
+    try:
+        return base64.b64decode(wrapped.get("data", ""))
+    except (ValueError, TypeError) as error:
+        raise invalid(f"http_body.data is not base64: {error}.") from None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= LARGEST_EXACT else value
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return {name: _whole(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _chosen(call: Call) -> tuple[Json, Json]:
