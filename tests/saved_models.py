@@ -139,20 +139,24 @@ def _write(folder: Path) -> None:
     def documented(values: Any, key: Any) -> Any:
         return {"result": tf.cast(tf.reduce_sum(values, 1) < 11 + 0 * tf.cast(key, tf.float32), tf.int32)}
 
-    save("keyed", serving_default=keyed)
+    plain = {
+        "keyed": keyed,
+        "functional": functional,
+        "single": single,
+        "text": text,
+        "examples": examples,
+        "image": image,
+        "multi": multi,
+        "variable": variable,
+        "fixed": fixed,
+        "pooled": pooled,
+        "uneven": uneven,
+        "documented": documented,
+    }
+    for name, served in plain.items():
+        save(name, serving_default=served)
     save("two", serving_default=keyed, doubled=doubled)
-    save("functional", serving_default=functional)
-    save("single", serving_default=single)
-    save("text", serving_default=text)
-    save("examples", serving_default=examples)
-    save("image", serving_default=image)
-    save("multi", serving_default=multi)
-    save("variable", serving_default=variable)
-    save("fixed", serving_default=fixed)
-    save("pooled", serving_default=pooled)
-    save("uneven", serving_default=uneven)
     save("named", priced=keyed)
-    save("documented", serving_default=documented)
     shutil.copytree(folder / "keyed", folder / "broken")
     (folder / "broken" / "saved_model.pb").write_bytes((folder / "keyed" / "saved_model.pb").read_bytes()[:700])
     shutil.copytree(folder / "keyed", folder / "no_variables")
