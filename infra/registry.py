@@ -37,7 +37,10 @@ def create_registry(
         description=f"Serving image of stack {names.stack}",
         labels=labels,
         kms_key_name=key.name,
-        opts=pulumi.ResourceOptions(depends_on=[*depends_on, *key.grants], protect=settings.production),
+        # Another key would be another repository, without its images; they hold no data
+        opts=pulumi.ResourceOptions(
+            depends_on=[*depends_on, *key.grants], protect=settings.production, ignore_changes=["kmsKeyName"]
+        ),
     )
     account = gcp.serviceaccount.Account(
         "build-account", account_id=names.build_account, display_name=f"Builds of stack {names.stack}", opts=options

@@ -135,7 +135,12 @@ OWN = (
         "new",
     ),
     _own("kmsRotationDays", "Days after which the stack's own key gets a new version.", whole(1, 3650), 90),
-    _own("privateNetwork", "Whether the notebook is in a network of the stack's own.", boolean, False),
+    _own(
+        "privateNetwork",
+        "Whether the notebook is in a network of the stack's own; a change makes it anew.",
+        boolean,
+        False,
+    ),
     _own("networkRange", "The addresses of that network.", RANGE, "10.10.0.0/24"),
     _own(
         "networkInternet",
@@ -149,7 +154,11 @@ OWN = (
     _own("notebookMachineType", "The notebook's machine.", MACHINE_TYPE, "e2-standard-4"),
     _own("notebookIdleMinutes", "Minutes without use after which the notebook stops.", whole(10, 1440), 180),
     _own(
-        "notebookOwner", "Who alone may open the notebook; empty: all who may act as its account.", PERSON, "", "a@b.de"
+        "notebookOwner",
+        "Who alone may open the notebook; empty: all who may act as its account. A change makes it anew.",
+        PERSON,
+        "",
+        "anna@example.com",
     ),
     _own("machineType", "The machine of batch jobs and endpoints.", MACHINE_TYPE, "n1-standard-2"),
     _own(

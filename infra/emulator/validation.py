@@ -21,8 +21,8 @@ MAX_DEPTH = 100  # protocol buffers refuse messages nested deeper
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 # Where null says more than absence: it deletes a key (merge patch), or is given back as it was sent.
 KEEPS_NULLS = frozenset({"artifactregistry", "compute", "notebooks", "storage"})
-# What no document has, but a client of Google's sends with every change of a retention.
-TAKEN_ANYWAY = frozenset({("object.retention", "retentionExpirationTime")})
+# What no document has, but clients send: Google's own with every retention, the gcp provider with every NAT.
+TAKEN_ANYWAY = frozenset({("object.retention", "retentionExpirationTime"), ("router.nats", "initialNatIps")})
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Check:
         """Note a name that the schema lacks; a lenient check only logs it."""
         where = f" at '{path}'" if path else ""
         message = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
-        if self.lenient or (path, name) in TAKEN_ANYWAY:
+        if self.lenient or (re.sub(r"\[\d+\]", "", path), name) in TAKEN_ANYWAY:
             logger.warning("%s", message)
         else:
             self.refuse(path, message)

@@ -22,14 +22,8 @@ CRYPTO_KEY = "gcp:kms/cryptoKey:CryptoKey"
 FIREWALL = "gcp:compute/firewall:Firewall"
 POOL_PROVIDER = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
 PROJECT_GRANTS = tuple(f"gcp:projects/{kind}" for kind in ("iAMMember:IAMMember", "iAMBinding:IAMBinding"))
-ENCRYPTED = {
-    BUCKET,
-    NOTEBOOK,
-    MODEL,
-    "gcp:vertex/aiEndpoint:AiEndpoint",
-    "gcp:artifactregistry/repository:Repository",
-}
-LABELLED = {*ENCRYPTED, CRYPTO_KEY}
+ENCRYPTED = {BUCKET, NOTEBOOK, MODEL, "gcp:vertex/aiEndpoint:AiEndpoint"}  # where data is
+LABELLED = {*ENCRYPTED, CRYPTO_KEY, "gcp:artifactregistry/repository:Repository"}
 REQUIRED_LABELS = ("app", "stack")
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 MIGHTY = ("roles/owner", "roles/editor")

@@ -5,7 +5,7 @@ from functools import partial
 
 from infra.engine.gcp import members, settling, validation
 from infra.engine.gcp.rest import Cloud
-from infra.engine.gcp.schema import COMPUTED, LOCAL, NEW, OUTPUT, PROJECT, REQUIRED, Json, ResourceType, string
+from infra.engine.gcp.schema import COMPUTED, LOCAL, NEW, OUTPUT, PROJECT, REQUIRED, Json, ResourceType, block, string
 from infra.engine.providers import UNKNOWN, Properties
 
 REPOSITORY = re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/repositories/(?P<repository>[^/]+)")
@@ -66,6 +66,7 @@ REPOSITORY_MEMBER = ResourceType(
         "repository": string(REQUIRED, NEW, LOCAL, settle=settling.last_segment),
         "role": string(REQUIRED, NEW),
         "member": string(REQUIRED, NEW, settle=settling.principal, wrong=validation.member),
+        "condition": block(members.CONDITION, NEW),
         "etag": string(OUTPUT),
     },
     create=create,
