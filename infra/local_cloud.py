@@ -166,6 +166,7 @@ def environment(stack: Stack) -> dict[str, str]:
     return {
         "LOCAL_CLOUD_URL": stack.local_url,
         "STORAGE_EMULATOR_HOST": stack.local_url,
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else gcsfs asks for the kind of each bucket by gRPC over TLS
         "GOOGLE_CLOUD_PROJECT": str(stack.config["gcp:project"]),
         "GOOGLE_OAUTH_ACCESS_TOKEN": str(stack.config["gcp:accessToken"]),
         **dict(sorted(endpoints.items())),

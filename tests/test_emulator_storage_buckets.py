@@ -189,3 +189,19 @@ def test_what_clients_ask_on_the_way_is_answered(local_cloud: LocalCloud, client
     assert client.get_service_account_email().endswith("gs-project-accounts.iam.gserviceaccount.com")
     missing = call(local_cloud, "GET", "/storage/v1/b/not-there/anywhereCaches/")
     assert (missing.status_code, reason(missing)) == (404, "notFound")
+
+
+@pytest.mark.parametrize(("name", "fine", "uniform"), [("projectPrivate", 200, 400), ("publicRead", 501, 400)])
+def test_predefined_lists_pass_that_let_in_nobody(
+    local_cloud: LocalCloud, client: storage.Client, name: str, fine: int, uniform: int
+) -> None:
+    """Clients send private lists by habit; a public one would have to act, and uniform access knows none."""
+    access = {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}
+    for settings, status in (({}, fine), (access, uniform)):
+        bucket = new_bucket(client).name
+        call(local_cloud, "PATCH", f"/storage/v1/b/{bucket}", json=settings).raise_for_status()
+        made = {"name": f"{bucket}-{name.lower()}", **settings}
+        asked = f"project=p&predefinedAcl={name}&predefinedDefaultObjectAcl={name}"
+        assert call(local_cloud, "POST", f"/storage/v1/b?{asked}", json=made).status_code == status
+        upload = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=a&predefinedAcl={name}"
+        assert call(local_cloud, "POST", upload, data=b"x").status_code == status

@@ -1,20 +1,15 @@
-"""Who may do what with a bucket: IAM policies with etags. Access lists are refused."""
+"""Who may do what with a bucket: IAM policies with etags."""
 
 import base64
 import secrets
 
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
-from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_resource import etag_of, merged
 
 POLICIES = "storage.policies"
-ACCESS_LISTS = [
-    f"storage.{kind}.{verb}"
-    for kind in ("bucketAccessControls", "defaultObjectAccessControls", "objectAccessControls")
-    for verb in ("delete", "get", "insert", "list", "patch", "update")
-]
 
 
 @handles("storage.buckets.getIamPolicy")
@@ -45,20 +40,6 @@ def test_iam_permissions(call: Call) -> Json:
     """Return those of the permissions that the caller has: the local cloud's only caller has all."""
     require_bucket(call.cloud, call.path["bucket"])
     return {"kind": "storage#testIamPermissionsResponse", "permissions": call.query.get("permissions", [])}
-
-
-@handles(*ACCESS_LISTS)
-def refuse_access_lists(call: Call) -> Json:
-    """Refuse access lists: 400 as the service where access is uniform, 501 elsewhere."""
-    bucket = require_bucket(call.cloud, call.path["bucket"])
-    if bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"):
-        msg = (
-            "Cannot use ACL API when uniform bucket-level access is enabled. Read more at"
-            " https://cloud.google.com/storage/docs/uniform-bucket-level-access"
-        )
-        raise invalid(msg, reason="invalid")
-    msg = f"{call.method} is not implemented by the local cloud: it has no access control lists, only IAM policies."
-    raise unimplemented(msg)
 
 
 def _identity(bucket: str) -> Json:

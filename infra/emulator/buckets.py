@@ -7,10 +7,11 @@ from starlette.responses import Response
 from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
-from infra.emulator.errors import ApiError, already_exists, invalid, not_found, unimplemented
+from infra.emulator.errors import ApiError, already_exists, invalid, not_found
 from infra.emulator.kms_access import require_key
 from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
 from infra.emulator.resources import Json
+from infra.emulator.storage_access_lists import check_bucket_lists
 from infra.emulator.storage_bucket_rules import (
     OUTPUT_ONLY,
     check_bucket_name,
@@ -38,7 +39,7 @@ def insert(call: Call) -> Json:
         raise invalid(msg, reason="required")
     name = str(call.body.get("name") or "")
     check_bucket_name(name)
-    _check_access_lists(call.body.get("iamConfiguration") or {}, call)
+    check_bucket_lists(call.body.get("iamConfiguration") or {}, call.query, call.body)
     now = call.cloud.now()
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
@@ -168,7 +169,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         old = require_bucket(call.cloud, name)
         _check_versions(call, old)
         new = completed(change(old), call.cloud.now())
-        _check_access_lists(new["iamConfiguration"], call)
+        check_bucket_lists(new["iamConfiguration"], call.query, call.body)
         check_settings(new)
         check_unmoved(old, new)
         check_retention_change(old, new)
@@ -214,18 +215,6 @@ def _check_versions(call: Call, body: Json) -> None:
 
 def _etag(body: Json) -> str:
     return etag_of(int(body["metageneration"]))
-
-
-def _check_access_lists(settings: Json, call: Call) -> None:
-    """Raise 400 where access lists are sent for a bucket whose access is uniform, 501 where they would have to act."""
-    sent = [name for name in ("predefinedAcl", "predefinedDefaultObjectAcl") if call.parameter(name)]
-    sent += [name for name in ("acl", "defaultObjectAcl") if call.body.get(name)]
-    if sent and (settings.get("uniformBucketLevelAccess") or {}).get("enabled"):
-        msg = "Cannot use ACL API to update bucket policy when uniform bucket-level access is enabled."
-        raise invalid(msg, reason="invalid")
-    if sent:
-        msg = f"The local cloud has no access control lists: {', '.join(sent)}. Use uniform bucket-level access."
-        raise unimplemented(msg)
 
 
 def _soft_deleted(call: Call) -> Json:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from starlette.responses import Response
 
 from infra.emulator import storage_catalog as catalog
-from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
-from infra.emulator.errors import invalid, unimplemented
+from infra.emulator.calls import Call, Cloud, handles
+from infra.emulator.errors import invalid
 from infra.emulator.objects import discarding, require_bucket, require_object, retire
 from infra.emulator.resources import Json
+from infra.emulator.storage_access_lists import check_object_list
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
 from infra.emulator.storage_holds import check_retention_change, check_unprotected, released
 from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
@@ -74,7 +75,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
     """Change an object's metadata under its preconditions and count its metageneration up."""
     bucket, name = call.path["bucket"], call.path["object"]
     home = require_bucket(call.cloud, bucket)
-    check_no_access_list(home, call.query, call.body)
+    check_object_list(home, call.query, call.body)
     override = flag(call.query, "overrideUnlockedRetention")
     with call.resources.transaction():
         found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
@@ -85,18 +86,3 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
         found = catalog.update(call.cloud, found, body)
     return object_resource(found, base_of(call), home)
-
-
-def check_no_access_list(bucket: Json, query: Query, fields: Json) -> None:
-    """Raise 400 where a request sets an access list and the bucket's access is uniform, 501 elsewhere.
-
-    The owner's own entry passes: every upload answers it, and clients send back what they were answered.
-    """
-    sent = {str(entry.get("entity")) for entry in fields.get("acl") or []}
-    if not query.get("predefinedAcl") and sent <= {f"projectOwner-{PROJECT_NUMBER}"}:
-        return
-    if bucket["iamConfiguration"]["uniformBucketLevelAccess"].get("enabled"):
-        msg = "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled."
-        raise invalid(msg, reason="invalid")
-    msg = "The local cloud has no access control lists. Use uniform bucket-level access and IAM policies."
-    raise unimplemented(msg)

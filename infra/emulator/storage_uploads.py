@@ -14,11 +14,11 @@ from infra.emulator.errors import invalid
 from infra.emulator.objects import check_name, commit, require_bucket
 from infra.emulator.partial_response import mask_of, parsed, selected
 from infra.emulator.resources import Json
+from infra.emulator.storage_access_lists import check_object_list
 from infra.emulator.storage_blobs import PIECE, BlobWriter, Sums, open_writer, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_multipart import RelatedReader
-from infra.emulator.storage_objects import check_no_access_list
 from infra.emulator.storage_resource import base_address, inserted_resource
 from infra.emulator.validation import checked_body
 
@@ -66,7 +66,7 @@ def checked_fields(request: Request, body: Any) -> Json:
 
 def check_upload(upload: Upload) -> None:
     """Refuse what cannot succeed before its bytes are read; `commit` checks again when they are there."""
-    check_no_access_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
+    check_object_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
     check_name(upload.name)
     conditions_of(upload.query).check(catalog.find(upload.cloud, upload.bucket, upload.name))
 

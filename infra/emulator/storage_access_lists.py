@@ -1,0 +1,63 @@
+"""Access control lists, of which there are none: refused as the service does where access is uniform, 501 elsewhere.
+
+Predefined lists that let in nobody from outside of the project pass: the local cloud has no other caller.
+"""
+
+from infra.emulator.calls import PROJECT_NUMBER, Call, handles
+from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.objects import require_bucket
+from infra.emulator.resources import Json
+from infra.emulator.storage_conditions import Query, first
+
+METHODS = [
+    f"storage.{kind}.{verb}"
+    for kind in ("bucketAccessControls", "defaultObjectAccessControls", "objectAccessControls")
+    for verb in ("delete", "get", "insert", "list", "patch", "update")
+]
+INSIDE = frozenset({"", "private", "projectPrivate", "bucketOwnerRead", "bucketOwnerFullControl"})
+MORE = "Read more at https://cloud.google.com/storage/docs/uniform-bucket-level-access"
+OF_BUCKET = "Cannot use ACL API to update bucket policy when uniform bucket-level access is enabled."
+OF_OBJECT = "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled."
+
+
+@handles(*METHODS)
+def refuse_access_lists(call: Call) -> Json:
+    """Refuse the methods of access lists."""
+    bucket = require_bucket(call.cloud, call.path["bucket"])
+    if is_uniform(bucket["iamConfiguration"]):
+        msg = f"Cannot use ACL API when uniform bucket-level access is enabled. {MORE}"
+        raise invalid(msg, reason="invalid")
+    raise _absent(call.method)
+
+
+def is_uniform(settings: Json) -> bool:
+    """Tell whether a bucket's access settings leave no room for access lists."""
+    return bool((settings.get("uniformBucketLevelAccess") or {}).get("enabled"))
+
+
+def check_bucket_lists(settings: Json, query: Query, body: Json) -> None:
+    """Raise 400 where a bucket is given access lists and its access is uniform, 501 where they would have to act."""
+    named = {name: first(query, name) for name in ("predefinedAcl", "predefinedDefaultObjectAcl")}
+    sent = [name for name in ("acl", "defaultObjectAcl") if body.get(name)]
+    if is_uniform(settings) and (sent or any(named.values())):
+        raise invalid(OF_BUCKET, reason="invalid")
+    if acting := sent + [name for name, value in named.items() if value not in INSIDE]:
+        raise _absent(", ".join(acting))
+
+
+def check_object_list(bucket: Json, query: Query, fields: Json) -> None:
+    """Raise 400 where an object is given an access list and the bucket's access is uniform, 501 where it would act.
+
+    The owner's own entry passes: every upload answers it, and clients send back what they were answered.
+    """
+    named = first(query, "predefinedAcl") or first(query, "destinationPredefinedAcl")
+    others = {str(entry.get("entity")) for entry in fields.get("acl") or []} - {f"projectOwner-{PROJECT_NUMBER}"}
+    if is_uniform(bucket["iamConfiguration"]) and (named or others):
+        raise invalid(OF_OBJECT, reason="invalid")
+    if others or named not in INSIDE:
+        raise _absent(named or "acl")
+
+
+def _absent(what: str) -> ApiError:
+    msg = f"{what} is not implemented: the local cloud has no access control lists. Use uniform bucket-level access"
+    return unimplemented(f"{msg} and IAM policies.")
