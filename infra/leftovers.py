@@ -11,7 +11,11 @@ from infra.names import Names
 from infra.setting_table import NAMESPACE
 from infra.stacks import Stack, StackError, known_stacks, read_stack
 
-ACCOUNTS = {"prediction-": "Predictions of stack ", "notebook-": "Notebook of stack "}
+ACCOUNTS = {
+    "build-": "Builds of stack ",
+    "notebook-": "Notebook of stack ",
+    "prediction-": "Predictions of stack ",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ def _labelled(stack: Stack) -> Iterator[Resource]:
     instances = client(notebooks).projects().locations().instances()
     anywhere = f"projects/{project}/locations/-"
     yield from _ours("notebook", every(notebooks, instances, "instances", parent=anywhere))
+    images = connection_to(stack, "artifactregistry")
+    repositories = client(images).projects().locations().repositories()
+    yield from _ours("repository", every(images, repositories, "repositories", parent=images.parent))
     iam = connection_to(stack, "iam")
     accounts = client(iam).projects().serviceAccounts()
     for account in every(iam, accounts, "accounts", name=f"projects/{project}"):

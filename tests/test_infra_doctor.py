@@ -228,6 +228,7 @@ def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack
     assert sorted(google.asked) == [
         "aiplatform.projects.locations.endpoints.list",
         "aiplatform.projects.locations.models.list",
+        "artifactregistry.projects.locations.repositories.list",
         "iam.projects.serviceAccounts.list",
         "notebooks.projects.locations.instances.list",
         "storage.buckets.list",

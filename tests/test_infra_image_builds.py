@@ -1,11 +1,13 @@
 """`invoke image`: what is sent is what Google documents, what comes back becomes the stack's setting."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import Context, Exit
 
-from infra import images, stacks
+from infra import deployment, image_tasks, images, stacks
 from infra.google_client import Connection, Json, PredictionApiError, client
 from infra.image_builds import ImageBuild, digest_of, ended, follow_build, start_build
 from infra.images import build_image
@@ -154,6 +156,21 @@ def test_a_stack_with_another_image_has_nothing_to_build(stack: Stack, local_clo
     """The line says which setting makes it so."""
     with pytest.raises(StackError, match=r"pulumi config rm keras-batch-prediction:servingImage"):
         build_image(stack, {**outputs(local_cloud), "registry": {}}, "global", lambda _: None)
+
+
+def test_the_task_says_that_nothing_was_executed(
+    stack: Stack, local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json one object is stdout's last line; a wrong place is refused before anything is asked."""
+    monkeypatch.setattr(deployment, "outputs", lambda _stack: deployed(local_cloud))
+    facts = image_tasks.image(Context(), stack=stack.name, json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == facts
+    assert (facts["image"], facts["executed"], facts["changed"]) == ("", False, False)
+    assert "not built. The local cloud runs no containers" in printed.err
+    assert "image queued" in printed.err
+    with pytest.raises(Exit, match=r"--location is 'moon'; wanted: global, or a region"):
+        image_tasks.image(Context(), stack=stack.name, location="moon")
 
 
 def test_only_queued_and_working_builds_are_under_way() -> None:

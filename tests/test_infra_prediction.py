@@ -14,6 +14,7 @@ from googleapiclient.errors import HttpError
 
 from infra import google_client, prediction
 from infra.google_client import Connection, PredictionApiError, connect, default_credentials, execute
+from infra.operations import told
 from infra.prediction import BatchJob
 from tests.cloud import LocalCloud
 from tests.discovery import Recorder, check_request
@@ -285,6 +286,22 @@ def test_a_proxy_is_not_asked_for_this_machine(local_cloud: LocalCloud, monkeypa
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     there = replace(connection(local_cloud), token="a client of its own")
     assert prediction.get_model(there, f"{there.parent}/models/absent") is None
+
+
+def test_long_operations_tell_that_they_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine shows what a provider prints: one line every half minute, none at the end."""
+    times = iter([0.0, 1.0, 29.0, 31.0, 40.0, 62.0, 99.0])
+    monkeypatch.setattr("infra.operations.time.monotonic", lambda: next(times))
+    tell = told("Model m")
+    for _ in range(5):
+        tell({"done": False})
+    tell({"done": True})
+    assert capsys.readouterr().out.splitlines() == [
+        "Model m: under way for 31 s, at most 30 minutes",
+        "Model m: under way for 62 s, at most 30 minutes",
+    ]
 
 
 def test_an_operation_is_followed_with_progress_and_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
