@@ -155,8 +155,14 @@ def _differs(given: Json, body: Json, model: str) -> list[str]:
     differs = [
         f"machines: {scaling}, became {count} that start at once: batch jobs of Vertex AI do not scale",
         "output: a folder prediction-MODEL-TIME below the output path; read it from outputInfo.gcsOutputDirectory",
+        "failed rows: errors_stats still names no row; see infra/emulator/PREDICTION.md for trying that out",
         'result lines: {"instance": …, "prediction": …} instead of the prediction alone; `invoke results` reads both',
     ]
+    source = body["inputConfig"]["instancesFormat"]
+    if source == "jsonl":
+        differs.append("input lines: all are JSON; AI Platform took plain texts for a model of one string input")
+    elif workers and int(workers) > 1:
+        differs.append(f"input files: {source} is not split: give at least {count} files, or machines will idle")
     if not model and "model" in body:
         differs.append(
             f"model: {body['model']} must be uploaded under that id (and alias), or name another with --model"

@@ -211,3 +211,16 @@ def test_everything_survives_a_restart(tmp_path: Any) -> None:
         assert sorted(line["key"] for line in results) == list(range(1000))
     finally:
         cloud.stop()
+
+
+def test_parity_loses_the_batch_of_a_bad_line(local_cloud: LocalCloud, projects: Any, model: str) -> None:
+    """With its label, a job loses the 64 rows of a bad line's batch and tells them as one tuple, as the service did."""
+    rows = instances(range(10)) + b"not json\n" + instances(range(11, 74))
+    path, output = put_object(local_cloud, BUCKET, "parity.jsonl", rows), f"gs://{BUCKET}/out/parity"
+    body = job_body("parity", [path], output, modelName=model, maxWorkerCount="1")
+    projects.jobs().create(parent=PROJECT, body={**body, "labels": {"local-cloud-parity": "true"}}).execute()
+    counts = finished(projects, "parity")["predictionOutput"]
+    files = read_objects(local_cloud, output)
+    told = b"".join(text for name, text in files.items() if ".errors_stats-" in name).decode().splitlines()
+    assert told == ["('not JSON at byte 5: \"not json\"', 1)"]
+    assert (counts["errorCount"], counts["predictionCount"]) == ("64", "10")

@@ -1,11 +1,12 @@
 """Models and versions of AI Platform as Pulumi resources, against the local cloud's ml v1."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra import classic_jobs, classic_prediction, platforms
+from infra import classic_jobs, classic_prediction, local_run, platforms
 from infra.batch_jobs import BatchJob
 from infra.classic_version import ClassicModelProvider, ClassicVersionProvider
 from infra.google_client import PredictionApiError
@@ -152,3 +153,12 @@ def test_aliases_are_vertex_ais(local_cloud: LocalCloud) -> None:
     with pytest.raises(StackError, match="promote moves a version's alias, and AI Platform's versions have none"):
         platforms.need_aliases(classic_outputs(local_cloud), "local", "promote")
     platforms.need_aliases(outputs(local_cloud), "local", "promote")
+
+
+def test_scripts_that_cannot_run_say_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without a script, or with one that is not there, `infra.local_run` ends in one line and code 2."""
+    assert local_run.main([]) == 2
+    assert local_run.main([str(tmp_path / "gone.py")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("usage: python -m infra.local_run")
+    assert second.startswith("No script")

@@ -28,10 +28,11 @@ def shard_count(files: Sequence[InputFile], workers: int) -> int:
     return max(1, min(workers, -(-sum(file.size for file in files) // SMALLEST_SHARD)))
 
 
-def plan_shards(files: Sequence[InputFile], shards: int, seed: int | None = None) -> Shards:
-    """Cut the input into shards of equal size, in its own order, or scattered by a seed."""
+def plan_shards(files: Sequence[InputFile], shards: int, seed: int | None = None, *, coarse: bool = False) -> Shards:
+    """Cut the input into shards of equal size, in its own order, or scattered by a seed; `coarse` cuts no small one."""
     pieces = shards if seed is None else shards * PIECES_PER_SHARD
     total = sum(file.size for file in files)
+    pieces = max(1, min(pieces, total // SMALLEST_SHARD)) if coarse else pieces
     cuts = [total * n // pieces for n in range(1, pieces)]
     order = list(range(pieces))
     if seed is not None:

@@ -61,7 +61,7 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
     if folder.finished is not None:
         return _told(settings, folder, folder.finished)
-    plan = plan_shards(files, folder.plan.shards, folder.plan.seed)
+    plan = plan_shards(files, folder.plan.shards, folder.plan.seed, coarse=bool(settings.parity))  # batches stay whole
     ranges = max(1, sum(map(len, plan)))
     lines = RawArray(c_int64, [-1] * ranges), RawArray(c_bool, ranges)
     job = Job(settings, signature, files, plan, folder.work, *lines, os.getpid(), headers)
