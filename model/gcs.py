@@ -9,7 +9,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -151,6 +151,14 @@ def download(item: GcsObject, path: Path) -> None:
     with told_of(item.uri):
         blob = _client(os.getpid()).bucket(item.bucket).blob(item.name, generation=item.generation)
         blob.download_to_filename(str(path), checksum="crc32c")
+
+
+def delete(item: GcsObject) -> None:
+    """Delete a generation of an object; one that is gone is no mistake."""
+    from google.api_core.exceptions import NotFound  # noqa: PLC0415
+
+    with told_of(item.uri), suppress(NotFound):
+        _client(os.getpid()).bucket(item.bucket).blob(item.name, generation=item.generation).delete()
 
 
 @contextmanager

@@ -14,20 +14,16 @@ from typing import Any
 # NumPy only copies here: its threads would idle, and cost start-up.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from model.batch_predict.formats import Format
+from model.batch_predict.options import add_run_options, positive, processors, run_settings, summary_of
 from model.batch_predict.parity import SERVICES
 from model.batch_predict.progress import Watch, chosen_watches
 from model.batch_predict.remote_output import staging, upload
 from model.batch_predict.run import run
-from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, Threshold, UnusableError
+from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, UnusableError
 from model.batch_predict.totals import Totals
-from model.batch_predict.transforms import add_options, chosen_config
 from model.gcs import SCHEME
 from model.lifetime import starter
-from model.model_cache import fetched
 from model.signature import UnusableModelError
-
-SUMMARY = ("state", "instances", "predicted", "failed", "not_attempted", "blank_lines", "error_codes", "stopped_at")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,54 +85,20 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
     if manifest["stopped_at"]:
         print(f"stopped: more than {options.max_errors} failed, at {manifest['stopped_at']}", file=sys.stderr)
     if options.json:
-        summary = {name: manifest[name] for name in SUMMARY} | {"output": str(options.output)}
-        summary |= {name: manifest[name] for name in ("shards", "workers", "runner", "seconds")}
-        print(json.dumps(summary))
+        print(json.dumps(summary_of(manifest, options.output)))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    config, model = chosen_config(options), options.saved_model
-    return Settings(
-        saved_model=fetched(model) if model.startswith(SCHEME) else Path(model),
-        patterns=tuple(pattern for patterns in options.input for pattern in patterns),
-        output=Path(options.output),
-        signature=options.signature,
-        batch_size=options.batch_size,
-        workers=options.workers or _processors(),
-        shards=options.shards,
-        seed=options.seed,
-        with_instance=options.with_instance or bool(config.of_objects or config.type),
-        resume=options.resume,
-        max_errors=options.max_errors,
+    return run_settings(
+        options,
+        workers=options.workers or processors(),
         roots=tuple(options.input_root),
         progress=options.progress,
         runner=options.runner,
         parent=starter() if options.die_with_parent else None,
-        config=config,
         listed=options.listed,
         parity=options.parity,
-        instances_format=Format(options.instances_format) if options.instances_format else None,
-        csv_rows=options.csv_rows,
     )
-
-
-def _processors() -> int:
-    """Return how many processors this process may use; only Linux tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _threshold(text: str) -> Threshold:
-    number = float(text.removesuffix("%"))
-    if not 0 <= number < float("inf"):
-        raise ValueError
-    return Threshold(number, text.endswith("%"))
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _root(text: str) -> tuple[Path, str]:
@@ -148,22 +110,9 @@ def _root(text: str) -> tuple[Path, str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model.batch_predict", description="Predict instances in bulk.")
+    add_run_options(parser)
     add = parser.add_argument
-    add("--saved-model", required=True, metavar="DIR", help="the exported model, here or on gs://")
-    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders, here or on gs://")
-    add("--output", required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
-    add("--instances-format", choices=list(Format), help="of all files (default: .csv, .tfrecord, … tell; else jsonl)")
-    add(
-        "--csv-rows", choices=("object", "array"), default="", help="columns are the inputs, or as Vertex AI sends them"
-    )
-    add("--signature", default="serving_default", metavar="NAME")
-    add("--batch-size", type=_positive, metavar="N", help="rows per call of the model")
-    add("--workers", type=_positive, metavar="N", help="parser processes (default: one per processor)")
-    add("--shards", type=_positive, metavar="N", help="result files (default: one per worker)")
-    add("--seed", type=int, metavar="N", help="scatter the rows over the shards; default: in input order")
-    add("--with-instance", action="store_true", help='write {"instance": …, "prediction": …} as Vertex AI does')
-    add("--max-errors", type=_threshold, metavar="N|P%", help="stop when more rows than this fail")
-    add("--resume", action="store_true", help="continue the run that the output folder holds")
+    add("--workers", type=positive, metavar="N", help="parser processes (default: one per processor)")
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
     add(
         "--listed",
@@ -175,8 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--runner", choices=("auto", "c", "python"), default="auto", help="TensorFlow's C API or its Python package")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
     add("--parity", choices=SERVICES, default="", help="fail whole batches (of 64, or --batch-size), as this service")
-    add_options(parser)
-    add("--json", action="store_true", help="a JSON summary as the last line of standard output")
     return parser
 
 

@@ -11,6 +11,7 @@ from model.batch_predict.inputs import InputFile
 from model.batch_predict.messages import GroupPredictions
 from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range
+from model.batch_predict.readers import Headers
 from model.batch_predict.records import Records, encode_rows, make_records
 from model.batch_predict.settings import Settings
 from model.batch_predict.transforms import Sent, with_heads
@@ -37,13 +38,14 @@ class Kernel:
 
     settings: Settings
     files: Sequence[InputFile]
+    headers: Headers
     decode: InstanceDecoder
     encode: Encoder
 
-    def pending(self, part: Range, place: int, block: Block, columns: tuple[str, ...] = ()) -> Pending:
-        """Decode a block; `columns` are those of its CSV file."""
-        config = self.settings.config
-        config = replace(config, columns=columns) if config and columns else config
+    def pending(self, part: Range, place: int, block: Block) -> Pending:
+        """Decode a block."""
+        config, columns = self.settings.config, self.headers.get(self.files[part.file].name)
+        config = replace(config, columns=columns.header) if config and columns else config
         return Pending(part, place, block, *decode_block(self.decode, block, config))
 
     def records(

@@ -83,9 +83,8 @@ class Worker:
             resumed = place == since.part and since.offset >= 0
             position = Position(since.offset, since.range_lines) if resumed else None
             file = self.job.files[parts[place].file]
-            header = self.job.headers.get(file.name)
             for block in read_instances(file, parts[place], position, self.job.headers):
-                yield self.kernel.pending(parts[place], place, block, header.header if header else ())
+                yield self.kernel.pending(parts[place], place, block)
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
         records = self.kernel.records(pending, answer.groups, f"{number} {shard.entry.blocks}", self._lines_before)
@@ -117,7 +116,8 @@ def work(job: Job, connection: Connection) -> None:
     die_with(job.parent)
     keep_freed_memory()
     gc.disable()  # rows have no cycles, and looking for some among millions of them takes a third of the time
-    kernel = Kernel(job.settings, job.files, instance_decoder(job.signature), prediction_encoder(job.signature))
+    decode, encode = instance_decoder(job.signature), prediction_encoder(job.signature)
+    kernel = Kernel(job.settings, job.files, job.headers, decode, encode)
     worker = Worker(job, connection, kernel)
     try:
         worker.run()

@@ -96,6 +96,7 @@ def _ways(
             yield ways.native_way(ten, models, folder)
         except NoCompilerError as error:
             skipped[ways.NATIVE] = str(error)
+    yield ways.engine(ways.OURS_BEAM, ten, models, module="model.beam_predict")
     yield from (peer for peer in ways.peers(ten, models) if options.what == "predict" or "Beam" in peer.name)
     if options.what == "predict" and not options.quick:
         yield ways.engine(ways.OURS_TENFOLD, write_rows(folder / "tenfold", 10 * rows, FILES), models, single=True)

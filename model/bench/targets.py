@@ -11,10 +11,12 @@ from model.bench.ways import (
     NATIVE,
     OURS,
     OURS_BAD,
+    OURS_BEAM,
     OURS_ONE_FILE,
     OURS_SMALL,
     OURS_TENFOLD,
     RAY,
+    RUN_INFERENCE,
     SPARK,
 )
 
@@ -61,6 +63,7 @@ TARGETS = (
     _faster(8, BEAM),
     _faster(8, RAY),
     _faster(8, SPARK),
+    _faster(4, RUN_INFERENCE, OURS_BEAM),
     Target("slower than native C, times", OURS, NATIVE, 2.0),
     Target("one large file to ten files, time", OURS_ONE_FILE, OURS, 1.15),
     Target("a tenth of the rows to importing TensorFlow, time", OURS_SMALL, IMPORT, 1.0),

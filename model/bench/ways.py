@@ -15,7 +15,7 @@ from model.bench.rows import Rows
 OURS, OURS_ONE_FILE, OURS_SMALL, OURS_BAD = "ours", "ours, one file", "ours, a tenth", "ours, 10% bad rows"
 OURS_TENFOLD, IMPORT, NATIVE = "ours, tenfold", "import tensorflow", "native C"
 KERAS_8192, KERAS_32 = "model.predict, batch 8192", "model.predict, batch 32"
-BEAM, RUN_INFERENCE = "Beam, DoFn over lines", "Beam, RunInference"
+BEAM, RUN_INFERENCE, OURS_BEAM = "Beam, DoFn over lines", "Beam, RunInference", "ours on Beam"
 RAY, SPARK = "Ray Data", "Spark, mapInArrow"
 
 # Keras imports pandas wherever it is installed, as it is beside these peers: a second that users of the engine save
@@ -42,9 +42,9 @@ class Way:
     single: bool = False  # so slow, or so much alike from run to run, that one run says enough
 
 
-def engine(name: str, rows: Rows, models: Models, *, single: bool = False) -> Way:
-    """Return the batch engine's way."""
-    head = [sys.executable, "-m", "model.batch_predict", "--saved-model", str(models.keyed), "--input"]
+def engine(name: str, rows: Rows, models: Models, *, module: str = "model.batch_predict", single: bool = False) -> Way:
+    """Return the way of the batch engine, or of its pipeline."""
+    head = [sys.executable, "-m", module, "--saved-model", str(models.keyed), "--input"]
 
     def command(output: Path) -> list[str]:
         return [*head, *glob.glob(rows.pattern), "--output", str(output)]  # noqa: PTH207 - absolute patterns

@@ -1,0 +1,83 @@
+"""The options that say what is predicted and how it is written, whatever runs it: on command lines, and as settings."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from model.batch_predict.formats import Format
+from model.batch_predict.settings import Settings, Threshold
+from model.batch_predict.transforms import add_options, chosen_config
+from model.gcs import SCHEME
+from model.model_cache import fetched
+
+SUMMARY = ("state", "instances", "predicted", "failed", "not_attempted", "blank_lines", "error_codes", "stopped_at")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every run takes."""
+    add = parser.add_argument
+    add("--saved-model", required=True, metavar="DIR", help="the exported model, here or on gs://")
+    add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders, here or on gs://")
+    add("--output", required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
+    add("--instances-format", choices=list(Format), help="of all files (default: .csv, .tfrecord, … tell; else jsonl)")
+    add(
+        "--csv-rows", choices=("object", "array"), default="", help="columns are the inputs, or as Vertex AI sends them"
+    )
+    add("--signature", default="serving_default", metavar="NAME")
+    add("--batch-size", type=positive, metavar="N", help="rows per call of the model")
+    add("--shards", type=positive, metavar="N", help="result files")
+    add("--seed", type=int, metavar="N", help="scatter the rows over the shards; default: in input order")
+    add("--with-instance", action="store_true", help='write {"instance": …, "prediction": …} as Vertex AI does')
+    add("--max-errors", type=threshold, metavar="N|P%", help="how many rows may fail")
+    add("--resume", action="store_true", help="continue the run that the output folder holds")
+    add_options(parser)
+    add("--json", action="store_true", help="a JSON summary as the last line of standard output")
+
+
+def run_settings(options: argparse.Namespace, **others: Any) -> Settings:
+    """Return the settings that `add_run_options` reads, with others."""
+    config, model = chosen_config(options), options.saved_model
+    return Settings(
+        saved_model=fetched(model) if model.startswith(SCHEME) else Path(model),
+        patterns=tuple(pattern for patterns in options.input for pattern in patterns),
+        output=Path(options.output),
+        signature=options.signature,
+        batch_size=options.batch_size,
+        shards=options.shards,
+        seed=options.seed,
+        with_instance=options.with_instance or bool(config.of_objects or config.type),
+        resume=options.resume,
+        max_errors=options.max_errors,
+        config=config,
+        instances_format=Format(options.instances_format) if options.instances_format else None,
+        csv_rows=options.csv_rows,
+        **others,
+    )
+
+
+def summary_of(manifest: dict[str, Any], output: object) -> dict[str, Any]:
+    """Return what a run's JSON summary says."""
+    names = (*SUMMARY, "shards", "workers", "runner", "seconds")
+    return {"output": str(output)} | {name: manifest[name] for name in names}
+
+
+def processors() -> int:
+    """Return how many processors this process may use; only Linux tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threshold(text: str) -> Threshold:
+    """Read a number of rows, or a percentage."""
+    number = float(text.removesuffix("%"))
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return Threshold(number, text.endswith("%"))
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

@@ -1,0 +1,157 @@
+"""The command line: `python -m model.beam_predict --saved-model … --input … --output … [Beam's options]`."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# NumPy only copies here: its threads would idle, and cost start-up.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import msgspec
+
+from model.batch_predict.manifest import AccountingError
+from model.batch_predict.options import add_run_options, positive, run_settings, summary_of
+from model.batch_predict.settings import Exit, Threshold, UnusableError
+from model.beam_predict.files import read
+from model.beam_predict.pipeline import build
+from model.beam_predict.preparing import claim, finished_shards, prepare
+from model.beam_predict.runners import (
+    LOCAL,
+    check_reachable,
+    make_pipeline,
+    pipeline_options,
+    run_here,
+    stage_source,
+    template,
+)
+from model.beam_predict.work import Work
+from model.signature import UnusableModelError
+
+LOOK_SECONDS = 5.0
+AFTER = "All other options are Beam's: --temp_location, --num_workers, --worker_machine_type, --flink_master, …"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a pipeline and return the exit code."""
+    options, flags = _parser().parse_known_args(arguments)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam tells of every pipe it opens
+    try:
+        manifest = _run(options, flags)
+    except (UnusableError, UnusableModelError) as error:
+        return _refuse(str(error), Exit.UNUSABLE)
+    except Exception as error:  # noqa: BLE001 - whatever a worker raised, as Beam wraps it
+        again = "Nothing that is done is lost: run again with --resume"
+        return _refuse(f"{_reason(error)}. {again}", Exit.INTERRUPTED_IO)
+    return Exit.OK if manifest is None else _report(manifest, options)
+
+
+def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | None:
+    """Run the pipeline and return its manifest, or None where it was only described."""
+    settings = run_settings(options, workers=options.workers or 0, runner=options.tensorflow)
+    chosen = pipeline_options(options.runner, flags)
+    check_reachable(options.runner, chosen, [options.saved_model, options.output, *settings.patterns])
+    work = prepare(settings, options.saved_model, options.output, options.runner)
+    run_here(options.runner, chosen, work.settings.workers)
+    with tempfile.TemporaryDirectory(prefix="beam-") as folder:
+        stage_source(options.runner, chosen, folder)
+        pipeline = make_pipeline(options.runner, chosen)
+        if described := template(chosen):
+            build(pipeline, work)
+            pipeline.run()
+            print(f"The job's description is at {described}: nothing was started", file=sys.stderr)
+            return None
+        claim(work)
+        build(pipeline, work)
+        result = pipeline.run()
+        with _progress(work):
+            result.wait_until_finish()
+    content = read(work.manifest)
+    if content is None:
+        msg = f"no manifest at {work.manifest!r}"
+        raise AccountingError(msg)
+    manifest: dict[str, Any] = msgspec.json.decode(content)
+    return manifest
+
+
+@contextmanager
+def _progress(work: Work) -> Iterator[None]:
+    """Say now and then how many shards are done."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            print(f"{finished_shards(work)} of {work.plan.shards} shards", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
+    count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed"
+    print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
+    if manifest["failed"]:
+        codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
+        print(
+            f"warning: {manifest['failed']:,} failed ({codes}): {options.output}/prediction.errors-*", file=sys.stderr
+        )
+    if options.json:
+        print(json.dumps(summary_of(manifest, options.output)))
+    if _too_many(manifest, options.max_errors):
+        return _refuse(f"more than {options.max_errors} failed", Exit.THRESHOLD)
+    return Exit.OK
+
+
+def _too_many(manifest: dict[str, Any], limit: Threshold | None) -> bool:
+    """Whether more rows failed than may; bundles know nothing of one another, so that this is asked at the end."""
+    if limit is None:
+        return False
+    failed: int = manifest["failed"]
+    return failed > (limit.value / 100 * manifest["instances"] if limit.percent else limit.value)
+
+
+def _reason(error: Exception) -> str:
+    """Return what a worker raised: the last line of the traceback that Beam sends instead."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    raised = [line for line in lines if line and not line.startswith(("File ", "Traceback", "^"))]
+    return (raised or lines or [type(error).__name__])[-1].rstrip(".")
+
+
+def _refuse(message: str, code: Exit) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m model.beam_predict",
+        description="Predict instances in bulk, by the batch engine's kernel in an Apache Beam pipeline.",
+        epilog=AFTER,
+        allow_abbrev=False,
+    )
+    add_run_options(made)
+    add = made.add_argument
+    add("--runner", default=LOCAL, metavar="NAME", help="DirectRunner (default), DataflowRunner, FlinkRunner, …")
+    add(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="processes of the direct runner (default: one, for large inputs one per processor)",
+    )
+    add("--tensorflow", choices=("auto", "c", "python"), default="auto", help="its C API or its Python package")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

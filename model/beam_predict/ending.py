@@ -1,0 +1,65 @@
+"""All shards done -> the manifest: the books are checked against an independent reading of the inputs."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from model.batch_predict.folder import InputRecord
+from model.batch_predict.manifest import check, check_lines, manifest_of, shard_record
+from model.batch_predict.scan import Scan, scan_files
+from model.batch_predict.settings import State
+from model.batch_predict.shard import Counts, Entry
+from model.beam_predict.files import remove_folder, whole
+from model.beam_predict.work import WORK, ShardDone, Work
+
+Digest = tuple[int, str, int | None]  # file, SHA-256, lines where lines are instances
+
+
+def digest_file(number: int, work: Work) -> Digest:
+    """Read an input once more, whole, for the manifest; an object's digest is known without.
+
+    Raises:
+        BrokenOffError: it has not the size that the run was planned with.
+    """
+    scan = scan_files([work.files[number]], [], None)
+    return number, scan.digests[0], scan.lines[0]
+
+
+def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable[Digest]) -> dict[str, Any]:
+    """Write the manifest, last of all, and return it.
+
+    Raises:
+        AccountingError: a shard or a line is missing, or counted twice.
+    """
+    done = sorted(shards, key=lambda shard: shard.number)
+    check([shard.number for shard in done] == list(range(work.plan.shards)), f"shards {len(done)}")
+    counts = Counts()
+    for shard in done:
+        counts.add(shard.counts)
+    found = [*sorted(digests)]
+    check_lines(counts, Scan([digest for _, digest, _ in found], [lines for *_, lines in found]))
+    facts = {
+        "runner": "+".join(sorted({shard.tensorflow for shard in done})),
+        "workers": work.settings.workers,
+        "seconds": round(time.time() - work.started, 3),
+        "beam": work.runner,
+    }
+    records = [shard_record(shard.number, work.plan.shards, _entry(shard)) for shard in done]
+    outcome = {"state": State.FINISHED, "not_attempted": 0, "stopped_at": None}
+    manifest = manifest_of(counts, _plan(work, found), records, outcome, facts)
+    with whole(work.manifest) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    remove_folder(work.place(WORK))
+    return manifest
+
+
+def _plan(work: Work, digests: Sequence[Digest]) -> Any:
+    pairs = zip(work.plan.inputs, digests, strict=True)
+    inputs: list[InputRecord] = [msgspec.structs.replace(record, sha256=digest) for record, (_, digest, _) in pairs]
+    return msgspec.structs.replace(work.plan, inputs=inputs)
+
+
+def _entry(shard: ShardDone) -> Entry:
+    return Entry(counts=shard.counts, results_sha256=shard.results_sha256, errors_sha256=shard.errors_sha256)
