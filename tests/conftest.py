@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cloud import LocalCloud, start_cloud
 from tests.saved_models import make_saved_models
+
+settings.register_profile("any machine", deadline=None)  # no test may depend on how busy the machine is
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

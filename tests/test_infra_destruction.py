@@ -8,7 +8,7 @@ import pytest
 from invoke import Exit
 from pulumi.runtime.mocks import MockMonitor
 
-from infra.destruction import BUCKET, SERVICE, fate_of, lines, refuse_protected
+from infra.destruction import BUCKET, GRANT, KEY, POOL, SERVICE, fate_of, lines, refuse_protected
 from infra.reporting import confirm_name
 from infra.settings import NAMESPACE
 from infra.stacks import ROOT, Stack, StackError
@@ -55,6 +55,18 @@ def test_an_adopted_model_stays() -> None:
     fate = fate_of(stack(), state)
     assert fate.deletes == []
     assert "model projects/p/locations/r/models/theirs, adopted by adoptModels, with all its versions" in fate.leaves
+
+
+def test_a_key_outlives_its_stack_and_a_pool_keeps_its_id() -> None:
+    """What encrypts objects stays, with the command that ends it; grants on a key of somebody else's stay too."""
+    key, pool = "projects/p/locations/r/keyRings/r/cryptoKeys/k", "projects/p/locations/global/workloadIdentityPools/g"
+    grant = row("storage-uses-key", GRANT, retainOnDelete=True, inputs={"cryptoKeyId": key})
+    own = [row("data-key", KEY, retainOnDelete=True, id=key), grant, row("pool", POOL, id=pool)]
+    fate = fate_of(stack(), own)
+    assert fate.deletes == ["pool (WorkloadIdentityPool)"]
+    assert any(f"gcloud kms keys versions destroy VERSION --key {key}" in line for line in fate.leaves)
+    assert any(pool in line and "30 days" in line for line in fate.leaves)
+    assert any(f"the grants on key {key}" in line for line in fate_of(stack(), [grant]).leaves)
 
 
 def test_a_stack_that_deletes_its_objects_says_how_long_they_are_paid_for() -> None:

@@ -6,6 +6,7 @@ No build is ever a SUCCESS here, so nobody takes an image for pushed that is not
 """
 
 import base64
+import re
 import secrets
 import uuid
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Any
 from infra.emulator import generic
 from infra.emulator.build_rules import check_build, resolved_source
 from infra.emulator.calls import Call, handles
-from infra.emulator.errors import ApiError, failed_precondition, not_found
+from infra.emulator.errors import ApiError, failed_precondition, invalid, not_found
 from infra.emulator.projects import project_id
 
 Json = dict[str, Any]
@@ -97,8 +98,10 @@ def _place(call: Call) -> tuple[str, str]:
     """Return project and location: of the address, else of the parameter `parent`, else global."""
     parent = str(call.path.get("parent") or call.parameter("parent"))
     if parent:
-        _, project, _, location = parent.split("/")
-        return project_id(call.cloud, project), location
+        found = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)", parent)
+        if not found:
+            raise invalid(f"Invalid parent {parent!r}: projects/P/locations/L is wanted.", field_path="parent")
+        return project_id(call.cloud, found[1]), found[2]
     return project_id(call.cloud, call.path["projectId"]), GLOBAL
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from infra.emulator.calls import Call, handles
@@ -14,6 +15,7 @@ Json = dict[str, Any]
 
 SUBNETWORKS = "compute.subnetworks"
 INSTANCES = "notebooks.instances"
+REFERENCE = re.compile(r"(?:projects/([^/]+)/)?((?:global|regions/[^/]+)/\w+/([^/]+))$")
 WIDEST, NARROWEST = 8, 29  # prefix lengths that a subnetwork's range may have
 RESERVED = 2  # addresses before the first host: the network's own and the gateway
 
@@ -106,6 +108,15 @@ def set_private_access(call: Call) -> Json:
     """Let machines without a public address reach Google's APIs, or not."""
     wanted = {"privateIpGoogleAccess": bool(call.body.get("privateIpGoogleAccess"))}
     return change(call, SUBNETWORK, "setPrivateIpGoogleAccess", wanted)
+
+
+def check_interfaces(call: Call, project: str, interfaces: Sequence[Json]) -> None:
+    """Refuse a machine's interfaces in networks or subnetworks that are not there; each project has a default one."""
+    for interface in interfaces:
+        for field, kind in (("network", NETWORK), ("subnet", SUBNETWORK)):
+            named = REFERENCE.search(interface.get(field, ""))
+            if named and named[3] != "default":
+                found(call, kind, f"projects/{named[1] or project}/{named[2]}")
 
 
 @uses("network")

@@ -6,6 +6,7 @@ from typing import Any
 
 from infra.emulator import generic
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
+from infra.emulator.compute_networks import check_interfaces
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.kms_access import require_disk_keys
 from infra.emulator.operations import finished
@@ -42,7 +43,9 @@ def create(call: Call) -> Json:
     if not INSTANCE_ID.fullmatch(identifier):
         what = "1 to 63 lower case letters, digits and hyphens, a letter first"
         raise invalid(f"Invalid instance_id {identifier!r}: {what}.", field_path="instance_id")
-    require_disk_keys(call, call.body.get("gceSetup") or {})
+    setup = call.body.get("gceSetup") or {}
+    require_disk_keys(call, setup)
+    check_interfaces(call, call.path["parent"].split("/")[1], setup.get("networkInterfaces") or [])
     now = call.cloud.now()
     name = f"{call.path['parent']}/instances/{identifier}"
     number = str(secrets.randbelow(9 * 10**18) + 10**18)
