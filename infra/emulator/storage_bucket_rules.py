@@ -20,6 +20,14 @@ STORAGE_CLASSES = {
     "DURABLE_REDUCED_AVAILABILITY",
     "RAPID",
 }
+DAY = 86_400  # seconds
+LONGEST_RETENTION = 3_155_760_000  # seconds: a hundred years
+WORDS = {
+    "autoclass.terminalStorageClass": ("NEARLINE", "ARCHIVE"),
+    "iamConfiguration.publicAccessPrevention": ("inherited", "enforced", "unspecified"),
+    "ipFilter.mode": ("Enabled", "Disabled"),
+    "rpo": ("DEFAULT", "ASYNC_TURBO"),
+}
 # Set by the service; what a client sends for them is ignored.
 OUTPUT_ONLY = {
     "kind",
@@ -74,6 +82,9 @@ def completed(body: Json, now: str) -> Json:
     result["locationType"] = "dual-region" if body.get("customPlacementConfig") else location_type(location)
     result["iamConfiguration"] = _iam_configuration(body.get("iamConfiguration") or {})
     policy = {"retentionDurationSeconds": SOFT_DELETE_SECONDS, **(body.get("softDeletePolicy") or {})}
+    if (autoclass := body.get("autoclass") or {}).get("enabled"):
+        since = {"toggleTime": now, "terminalStorageClassUpdateTime": now}
+        result["autoclass"] = {"terminalStorageClass": "NEARLINE", **since, **autoclass}
     result["softDeletePolicy"] = {"effectiveTime": now, **policy}
     if result["locationType"] != "region":
         result.setdefault("rpo", "DEFAULT")
@@ -88,6 +99,8 @@ def completed(body: Json, now: str) -> Json:
 def check_settings(body: Json) -> None:
     """Raise 400 where a setting has a value that the service refuses."""
     check_lifecycle(body.get("lifecycle", {}).get("rule") or [])
+    _check_numbers(body)
+    _check_words(body)
     if body["storageClass"] not in STORAGE_CLASSES:
         msg = f"Invalid storage class {body['storageClass']!r}"
         raise invalid(msg, reason="invalid")
@@ -98,6 +111,26 @@ def check_settings(body: Json) -> None:
     if len(body.get("labels", {})) > 64:
         msg = "A bucket can have at most 64 labels."
         raise invalid(msg, reason="invalid")
+
+
+def _check_numbers(body: Json) -> None:
+    kept = int(body["softDeletePolicy"]["retentionDurationSeconds"])
+    if kept and not 7 * DAY <= kept <= 90 * DAY:
+        msg = f"Soft delete retention is 0, or between {7 * DAY} and {90 * DAY} seconds, not {kept}."
+        raise invalid(msg, reason="invalid")
+    period = int(body.get("retentionPolicy", {}).get("retentionPeriod", 1))
+    if not 1 <= period <= LONGEST_RETENTION:
+        msg = f"A retention period is between 1 and {LONGEST_RETENTION} seconds, not {period}."
+        raise invalid(msg, reason="invalid")
+
+
+def _check_words(body: Json) -> None:
+    for path, words in WORDS.items():
+        block, _, name = path.rpartition(".")
+        value = (body.get(block) or {} if block else body).get(name)
+        if value is not None and value not in words:
+            msg = f"Invalid value {value!r} for {path}: expected {' or '.join(words)}."
+            raise invalid(msg, reason="invalid")
 
 
 def check_unmoved(old: Json, new: Json) -> None:
