@@ -120,6 +120,7 @@ def test_model_service(local_cloud: LocalCloud, artifact: str, api: Any) -> None
         found.name for found in models.list_models({"parent": PARENT, "filter": 'display_name="m"', "page_size": 1})
     ]
     assert {model, other} <= set(names)
+    assert list(models.list_models({"parent": PARENT, "filter": 'baseModelName="text-bison"'})) == []
     masked = models.list_models({"parent": PARENT, "read_mask": FieldMask(paths=["name"])})
     assert {(found.display_name, found.version_id) for found in masked} == {("", "")}
     with pytest.raises(BadRequest, match="only version"):
@@ -144,7 +145,10 @@ def test_endpoint_and_prediction_services(local_cloud: LocalCloud, artifact: str
     endpoint = endpoints.create_endpoint(parent=PARENT, endpoint={"display_name": "p"}).result().name
     deployed = {"model": model, "dedicated_resources": {**MACHINE, "min_replica_count": 1}}
     split = {"0": 100}
-    made = endpoints.deploy_model(endpoint=endpoint, deployed_model=deployed, traffic_split=split).result()
+    deploying = endpoints.deploy_model(endpoint=endpoint, deployed_model=deployed, traffic_split=split)
+    assert deploying.metadata.deployment_stage.name in {"STARTING_MODEL_SERVER", "SUCCESSFULLY_DEPLOYED"}
+    made = deploying.result()
+    assert deploying.metadata.deployment_stage.name == "SUCCESSFULLY_DEPLOYED"
 
     wrapped = {"httpBody": {"data": base64.b64encode(json.dumps(ROWS).encode()).decode()}}
     for verb, body in (("rawPredict", ROWS), ("rawPredict", wrapped), ("streamRawPredict", ROWS)):

@@ -82,7 +82,7 @@ def masked_paths(mask: str, allowed: Iterable[str]) -> list[str]:
         raise field_error("update_mask", "The update mask is required and must not be empty.")
     for path in paths:
         if not any(path == name or path.startswith(f"{name}.") for name in (*allowed, "labels", "etag")):
-            text = f"The field {path!r} can not be updated. Updatable: {', '.join(allowed)}, labels."
+            text = f"The field {path!r} can not be updated. Updatable: {', '.join([*allowed, 'labels'])}."
             raise field_error("update_mask", text)
     return [path for path in paths if path != "etag"]
 

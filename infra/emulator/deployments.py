@@ -13,6 +13,7 @@ from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS, Version, find_
 from infra.emulator.resources import Json
 from infra.emulator.vertex_rules import REQUIRED, Finding, numeric_id, refuse
 
+STARTING = {"deploymentStage": "STARTING_MODEL_SERVER"}
 DEPLOYED_ID = re.compile(r"[0-9]{1,10}")
 OTHER_RESOURCES = {"automaticResources": "automatic_resources", "sharedResources": "shared_resources"}
 
@@ -32,7 +33,7 @@ def deploy(call: Call) -> Json:
         _check_free(call, endpoint, entry["id"])
         known = ["0", *(other["id"] for other in endpoint.get("deployedModels", []))]
         refuse(split_findings(split, known, "traffic_split"))
-        operation = operations.pending(call, "DeployModelOperationMetadata", parent=name)
+        operation = operations.pending(call, "DeployModelOperationMetadata", parent=name, fields=STARTING)
         record = {
             "endpoint": name,
             "deployedModel": entry,

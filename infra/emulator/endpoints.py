@@ -37,6 +37,7 @@ LISTING = Listing(
     filters={
         "endpoint": lambda body: body["name"].rpartition("/")[2],
         "displayName": lambda body: body.get("displayName"),
+        "baseModelName": lambda _: None,  # of deployed models none was tuned from a public one here
     },
     orders={"displayName": "displayName", "createTime": "createTime", "updateTime": "updateTime"},
 )

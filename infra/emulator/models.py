@@ -56,12 +56,21 @@ ARTIFACT_FIELDS = (
     "pipelineJob",
     "versionDescription",
 )
+
+
+def base_model_name(body: Json) -> str | None:
+    """Return the public model that one was tuned from."""
+    source = (body.get("baseModelSource") or {}).get("modelGardenSource") or {}
+    return str(source["publicModelName"]) if source.get("publicModelName") else None
+
+
 LISTING = Listing(
     "models",
     filters={
         "model": lambda body: body["name"].rpartition("/")[2],
         "displayName": lambda body: body.get("displayName"),
         "versionId": lambda body: body.get("versionId"),
+        "baseModelName": base_model_name,
     },
     orders={"displayName": "displayName", "createTime": "createTime", "updateTime": "updateTime"},
 )

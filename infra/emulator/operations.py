@@ -124,6 +124,9 @@ def _end(cloud: Cloud, name: str, outcome: Json) -> None:
         _note_end(operation, cloud.now())
         if outcome.get("error", {}).get("code") == CANCELLED and "operationType" in operation["metadata"]:
             operation["metadata"]["isCancellationRequested"] = True
+        if "deploymentStage" in operation["metadata"]:
+            stage = "FAILED_TO_DEPLOY" if "error" in outcome else "SUCCESSFULLY_DEPLOYED"
+            operation["metadata"]["deploymentStage"] = stage
         cloud.resources.put(KIND, name, {**operation, "done": True, **outcome, **_due(cloud)})
 
 

@@ -12,6 +12,7 @@ from model.instances import WHITESPACE, Decoded
 from model.rejections import Rejection, duplicate_field, read_key
 from model.signature import Signature
 
+RESULT = {"instance", "prediction"}  # a result line's own names: an excluded field of such a name is not attached
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
 _cells = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -117,7 +118,7 @@ def _of_object(config: InstanceConfig, fields: Fields) -> tuple[bytes, bytes]:
     instance = _array(kept) if config.type == "array" else _object(kept)
     if config.key_field:
         return instance, b'"key": ' + bytes(_field(fields, config.key_field, "keyField"))
-    attached = {name: fields[name] for name in config.excluded if name in fields}
+    attached = {name: fields[name] for name in config.excluded if name in fields and name not in RESULT}
     return instance, b'"instance": ' + instance + b"".join(b", " + pair for pair in _pairs(attached))
 
 
