@@ -19,6 +19,7 @@ from infra import (
     batch_runs,
     bench_tasks,
     check_tasks,
+    coverage_tasks,
     deployment,
     image_tasks,
     local_admin_tasks,
@@ -345,7 +346,7 @@ def tool(c: Context, group: str, command: str) -> None:
 
 
 local = Collection.from_module(local_tasks, name="local")
-for module in (local_admin_tasks, local_snapshot_tasks):
+for module in (local_admin_tasks, local_snapshot_tasks, coverage_tasks):
     for one in Collection.from_module(module).tasks.values():
         local.add_task(one)
 namespace = Collection(

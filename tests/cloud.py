@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import proofs
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -40,6 +42,7 @@ class LocalCloud:
 def start_cloud(state: Path, *arguments: str, port: int = 0) -> LocalCloud:
     """Start `python -m infra.emulator` on a free port and wait for its ready line."""
     command = [sys.executable, "-m", "infra.emulator", "--port", str(port), "--state", str(state), *arguments]
+    command += proofs.arguments(state, arguments)
     state.mkdir(parents=True, exist_ok=True)
     with (state / "emulator.stderr").open("a") as errors:
         process = subprocess.Popen(

@@ -6,11 +6,28 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import proofs
 from tests.cloud import LocalCloud, start_cloud
 from tests.saved_models import make_saved_models
 
 settings.register_profile("any machine", deadline=None)  # no test may depend on how busy the machine is
 settings.load_profile("any machine")
+
+if proofs.WANTED:
+    proofs.watch_handlers()
+
+
+@pytest.fixture(autouse=True)
+def recorded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Note which of the local cloud's methods a test calls, where that is asked for."""
+    with proofs.recording(f"{request.path.name}::{request.node.originalname}"):
+        yield
+
+
+def pytest_sessionfinish() -> None:
+    """Write what was noted."""
+    if proofs.WANTED:
+        proofs.write()
 
 
 @pytest.fixture(scope="session")

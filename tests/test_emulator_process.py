@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -153,36 +152,6 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         == 409
     )
     cloud.stop()
-
-
-@pytest.mark.long
-def test_no_acknowledged_write_is_lost_to_kills_while_writing(tmp_path: Path) -> None:
-    """Four writers, ten kills: everything that any of them was told to be stored is there."""
-    acknowledged: set[str] = set()
-    for round_ in range(10):
-        cloud = start_cloud(tmp_path)
-        writers = [threading.Thread(target=_write_on, args=(cloud, f"r{round_}w{n}", acknowledged)) for n in range(4)]
-        for writer in writers:
-            writer.start()
-        while len(acknowledged) < 20 * (round_ + 1):
-            time.sleep(0.01)
-        cloud.kill()
-        for writer in writers:
-            writer.join()
-    cloud = start_cloud(tmp_path)
-    stored = names(cloud)
-    assert acknowledged <= set(stored)
-    assert len(stored) == len(set(stored)) <= len(acknowledged) + 40
-    cloud.stop()
-
-
-def _write_on(cloud: LocalCloud, prefix: str, acknowledged: set[str]) -> None:
-    for number in range(10_000):
-        try:
-            create(cloud, f"{prefix}n{number}")
-        except requests.RequestException:
-            return
-        acknowledged.add(f"{prefix}n{number}")
 
 
 def test_log_has_one_line_per_request(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import requests
 from infra.emulator.partial_response import parsed, selected
 from tests.cloud import LocalCloud, start_cloud
 
+pytestmark = pytest.mark.evidence("recorded")
 TRACE = Path(__file__).parent / "data" / "provider-trace.jsonl"
 # What differs from run to run: requests that quote a recorded one are sent with this run's.
 VARYING = {"etag", "generation", "uniqueId", "oauth2ClientId", "instanceId"}
