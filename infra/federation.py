@@ -1,13 +1,13 @@
 """Deployment from GitHub without a key: its tokens, of one repository, stand for two accounts of the stack.
 
-Any branch previews, as an account that reads; one branch deploys, as an account that brings models, endpoints and the
-notebook up to date. Neither can grant roles or make accounts, keys or networks: a person applies such changes.
+Any branch previews, as an account that only reads; one branch deploys, as an account that brings models, versions and
+endpoints up to date. Neither can write the bucket's data, change the notebook, grant roles or make accounts, keys or
+networks: a person applies such changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -23,26 +23,20 @@ MAPPING = {
     "attribute.repository": "assertion.repository",
     "attribute.branch": "assertion.repository + '@' + assertion.ref",
 }
-READS = (  # what a preview and a refresh look at
-    "roles/browser",
-    "roles/iam.securityReviewer",
-    "roles/serviceusage.serviceUsageConsumer",
-    "roles/aiplatform.viewer",
-)
-CHANGES = ("roles/aiplatform.user",)
-FOR_NOTEBOOK = ("roles/notebooks.admin",)
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What the two accounts work on."""
-
-    bucket: gcp.storage.Bucket
-    accounts: dict[str, gcp.serviceaccount.Account]  # those that the deployer lets models and notebook run as
+READS = "roles/browser"  # of the project, what it is called and its number
+CHANGES = "roles/aiplatform.user"
+OF_BUCKET = (
+    "roles/storage.legacyBucketReader",
+    "roles/storage.objectViewer",
+)  # where models are uploaded from
 
 
 def create_federation(
-    settings: Settings, names: Names, shared: Shared, depends_on: Sequence[pulumi.Resource]
+    settings: Settings,
+    names: Names,
+    bucket: gcp.storage.Bucket,
+    prediction_account: gcp.serviceaccount.Account,
+    depends_on: Sequence[pulumi.Resource],
 ) -> dict[str, Any]:
     """Create pool, provider and accounts; return what the workflow's variables are set to."""
     deployer = _account("deployer", names.deployer_account, f"Deploys stack {names.stack}", depends_on)
@@ -51,17 +45,17 @@ def create_federation(
     branch = f"{settings.github_repository}@refs/heads/{settings.github_branch}"
     _impersonates("deployer", deployer, pool, f"attribute.branch/{branch}")
     _impersonates("previewer", previewer, pool, f"attribute.repository/{settings.github_repository}")
-    notebook = FOR_NOTEBOOK if settings.notebook else ()
-    _project_roles(settings, "deployer", deployer, (*READS, *CHANGES, *notebook))
-    _project_roles(settings, "previewer", previewer, READS)
-    _bucket_roles(settings, shared.bucket, deployer, previewer)
-    for name, account in shared.accounts.items():
-        gcp.serviceaccount.IAMMember(
-            f"deployer-acts-as-{name}",
-            service_account_id=account.name,
-            role="roles/iam.serviceAccountUser",
-            member=deployer.member,
-        )
+    _project_roles(settings, "deployer", deployer, (READS, CHANGES))
+    _project_roles(settings, "previewer", previewer, (READS,))
+    for role in OF_BUCKET:
+        gcp.storage.BucketIAMMember(f"deployer-{_short(role)}", bucket=bucket.name, role=role, member=deployer.member)
+    _state_roles(settings, deployer, previewer)
+    gcp.serviceaccount.IAMMember(
+        "deployer-acts-as-prediction",
+        service_account_id=prediction_account.name,
+        role="roles/iam.serviceAccountUser",
+        member=deployer.member,
+    )
     return {"workloadIdentityProvider": provider.name, "deployer": deployer.email, "previewer": previewer.email}
 
 
@@ -110,24 +104,23 @@ def _impersonates(name: str, account: gcp.serviceaccount.Account, pool: gcp.iam.
 
 def _project_roles(settings: Settings, name: str, account: gcp.serviceaccount.Account, roles: Sequence[str]) -> None:
     for role in roles:
-        short = role.rpartition("/")[2].replace(".", "-").lower()
-        gcp.projects.IAMMember(f"{name}-{short}", project=settings.project, role=role, member=account.member)
+        gcp.projects.IAMMember(f"{name}-{_short(role)}", project=settings.project, role=role, member=account.member)
 
 
-def _bucket_roles(
-    settings: Settings,
-    bucket: gcp.storage.Bucket,
-    deployer: gcp.serviceaccount.Account,
-    previewer: gcp.serviceaccount.Account,
+def _state_roles(
+    settings: Settings, deployer: gcp.serviceaccount.Account, previewer: gcp.serviceaccount.Account
 ) -> None:
-    """Bind what is needed of storage to the stack's bucket, and to the bucket of Pulumi's state where there is one."""
-    granted: dict[str, tuple[pulumi.Input[str], str, gcp.serviceaccount.Account]] = {
-        "deployer-keeps-bucket": (bucket.name, "roles/storage.admin", deployer),
-        "previewer-reads-bucket": (bucket.name, "roles/storage.legacyBucketReader", previewer),
+    """Let one write and the other read Pulumi's state, where that is in a bucket."""
+    if not settings.state_backend.startswith("gs://"):
+        return
+    state = settings.state_backend.removeprefix("gs://").partition("/")[0]
+    granted = {
+        "deployer-writes-state": ("roles/storage.objectUser", deployer),
+        "previewer-reads-state": ("roles/storage.objectViewer", previewer),
     }
-    if settings.state_backend.startswith("gs://"):
-        state = settings.state_backend.removeprefix("gs://").partition("/")[0]
-        granted["deployer-writes-state"] = (state, "roles/storage.objectUser", deployer)
-        granted["previewer-reads-state"] = (state, "roles/storage.objectViewer", previewer)
-    for name, (of, role, account) in granted.items():
-        gcp.storage.BucketIAMMember(name, bucket=of, role=role, member=account.member)
+    for name, (role, account) in granted.items():
+        gcp.storage.BucketIAMMember(name, bucket=state, role=role, member=account.member)
+
+
+def _short(role: str) -> str:
+    return role.rpartition("/")[2].replace(".", "-").lower()

@@ -8,7 +8,7 @@ from infra.access import create_notebook_account, create_prediction_account
 from infra.classic_serving import create_classic_model
 from infra.encryption import create_key
 from infra.environment import create_bucket, enable_apis
-from infra.federation import Shared, create_federation
+from infra.federation import create_federation
 from infra.names import Names
 from infra.network import create_network
 from infra.notebook import Place, create_notebook
@@ -29,7 +29,6 @@ def deploy() -> None:
     key = create_key(settings, labels, depends_on=apis)
     bucket = create_bucket(settings, labels, key, depends_on=apis)
     prediction_account = create_prediction_account(names, bucket, depends_on=apis)
-    accounts = {"prediction": prediction_account}
     network = create_network(settings, names, depends_on=apis) if settings.private_network else None
 
     registry: dict[str, Any] = {}
@@ -39,14 +38,14 @@ def deploy() -> None:
 
     notebook: dict[str, Any] = {}
     if settings.notebook:
-        accounts["notebook"] = create_notebook_account(settings, names, bucket, prediction_account, depends_on=apis)
-        place = Place(accounts["notebook"], network)
+        notebook_account = create_notebook_account(settings, names, bucket, prediction_account, depends_on=apis)
+        place = Place(notebook_account, network)
         instance = create_notebook(settings, names, place, labels, key, depends_on=apis)
         notebook = {"name": instance.name, "proxyUri": instance.proxy_uri}
 
     github: dict[str, Any] = {}
     if settings.github_repository:
-        github = create_federation(settings, names, Shared(bucket, accounts), depends_on=apis)
+        github = create_federation(settings, names, bucket, prediction_account, depends_on=apis)
 
     on_classic = settings.platform == CLASSIC
     if settings.models and not on_classic:

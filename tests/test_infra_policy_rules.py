@@ -224,3 +224,10 @@ def test_a_broken_plan_is_refused_in_one_line() -> None:
     ]
     with pytest.raises(StackError, match=r"'bucket' breaks uniform-access: .* \(and 1 more\)\. Run: invoke policy"):
         enforce(stack, Planned({"bucket": (BUCKET, bad)}))
+
+
+def test_the_page_names_every_rule_as_it_describes_itself() -> None:
+    """infra/policy/README.md lists the rules in their order."""
+    page = (ROOT / "infra" / "policy" / "README.md").read_text()
+    rows = [f"| `{rule.name}` | {rule.description} |" for rule in RULES]
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows

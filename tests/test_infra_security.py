@@ -1,13 +1,15 @@
 """What a stack declares with its key, its network and its federation on: the real program under Pulumi's mocks."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.policy.rules import MIGHTY
 from infra.settings import NAMESPACE
 from tests.test_infra_program import ACCOUNTS, EVERYTHING, GOOGLE, NUMBER, Recorder, run_program
 
+ROOT = Path(__file__).parent.parent
 KEY = "data-key-id"
 AGENTS = {
     "storage-uses-key": f"serviceAccount:service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com",
@@ -117,31 +119,45 @@ def test_one_branch_deploys_and_every_branch_previews(full: tuple[Recorder, dict
 
 
 def test_the_workflows_accounts_cannot_make_themselves_mightier(full: tuple[Recorder, dict[str, Any]]) -> None:
-    """No role of theirs grants roles or makes accounts or keys; of storage they have the bucket's and the state's."""
-    from infra.federation import CHANGES, FOR_NOTEBOOK, READS
-
-    recorder = full[0]
-    members = {name: f"serviceAccount:{name}-dev@{ACCOUNTS}" for name in ("deployer", "previewer")}
-    held: dict[str, set[tuple[str, str]]] = {"deployer": set(), "previewer": set()}
-    for args in recorder.resources.values():
-        for name, member in members.items():
-            if args.inputs.get("member") == member:
-                on = args.inputs.get("bucket") or args.inputs.get("serviceAccountId") or "project"
-                held[name].add((on, args.inputs["role"]))
+    """One reads, the other serves models: no role of theirs grants roles, makes accounts or keys, or writes data."""
+    held = {name: roles_of(full[0], f"serviceAccount:{name}-dev@{ACCOUNTS}") for name in ("deployer", "previewer")}
     bucket, state = "my-project-batch-prediction", "my-project-pulumi-state"
-    reads = {("project", role) for role in READS}
-    assert held["previewer"] == {
-        *reads, (bucket, "roles/storage.legacyBucketReader"), (state, "roles/storage.objectViewer"),
-    }  # fmt: skip
+    assert held["previewer"] == {("project", "roles/browser"), (state, "roles/storage.objectViewer")}
     assert held["deployer"] == {
-        *reads,
-        *(("project", role) for role in (*CHANGES, *FOR_NOTEBOOK)),
-        (bucket, "roles/storage.admin"),
+        ("project", "roles/browser"),
+        ("project", "roles/aiplatform.user"),
+        (bucket, "roles/storage.legacyBucketReader"),
+        (bucket, "roles/storage.objectViewer"),
         (state, "roles/storage.objectUser"),
-        *((f"{who}-dev@{ACCOUNTS}", "roles/iam.serviceAccountUser") for who in ("prediction", "notebook")),
+        (f"prediction-dev@{ACCOUNTS}", "roles/iam.serviceAccountUser"),
     }
-    forbidden = ("Admin", "roles/iam.serviceAccount", *MIGHTY)
-    assert not [role for on, role in held["deployer"] if on == "project" and any(word in role for word in forbidden)]
+
+
+def roles_of(recorder: Recorder, member: str) -> set[tuple[str, str]]:
+    """Return what an account holds: each role, and on what."""
+    granted = [args.inputs for args in recorder.resources.values() if args.inputs.get("member") == member]
+    places = ("bucket", "serviceAccountId", "cryptoKeyId", "repository")
+    return {(next((each[key] for key in places if key in each), "project"), each["role"]) for each in granted}
+
+
+def test_every_account_of_the_stack_has_what_the_page_says(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """infra/SECURITY.md names each account's roles and what each is bound to; nobody holds more."""
+    recorder = full[0]
+    page = (ROOT / "infra" / "SECURITY.md").read_text()
+    told = set(re.findall(r"^\| (\w+) \| `([\w./]+)` \| ([\w ]+) \|", page, re.MULTILINE))
+    places = {
+        "project": "project",
+        "my-project-batch-prediction": "bucket",
+        "my-project-pulumi-state": "bucket of the state",
+        f"prediction-dev@{ACCOUNTS}": "prediction account",
+        "serving-dev": "repository",
+    }
+    held = {
+        (name, role, places[place])
+        for name in ("prediction", "notebook", "build", "deployer", "previewer")
+        for place, role in roles_of(recorder, f"serviceAccount:{name}-dev@{ACCOUNTS}")
+    }
+    assert held == told
 
 
 def test_all_of_this_is_off_at_first() -> None:
