@@ -116,6 +116,45 @@ def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
 
 
 @step(
+    "Nothing was changed",
+    instances="seed, test (default), or a file, folder or pattern of instances in any format that jobs take",
+    saved_model="of this SavedModel (default: build/saved_model/WRAPPER); uploaded: the one the stack's setting names",
+    signature="the function of the SavedModel (default: serving_default)",
+    instances_format="jsonl, csv, tf-record, tf-record-gzip or file-list (default: as the files' names tell)",
+    on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
+    **WRAPPER,
+    **STACK,
+    **JSON,
+)
+def validate(
+    _: Context,
+    instances: str = "test",
+    saved_model: str = "",
+    wrapper: str = "decorator",
+    signature: str = "serving_default",
+    instances_format: str = "",
+    on_duplicate_key: str = "error",
+    stack: str = "local",
+    json: bool = False,
+) -> Facts:
+    """Instances -> what a job would say of each, before one is paid for; exits 1 where any would fail."""
+    from model.batch_predict.validation import describe, passes, settings_of, validate
+
+    policy = known_policy(on_duplicate_key)
+    file = str(sample_files(instances, known_wrapper(wrapper))[0])
+    folder = SAVED_MODELS / wrapper if not saved_model else Path(saved_model)
+    if saved_model == "uploaded":
+        folder = uploaded_model(stack, wrapper)
+    with fraction_bar("validate") as bar:
+        watch = partial(validation_progress, bar)
+        facts = validate(settings_of(folder, file, signature, instances_format), watch)
+    answer(json, facts, *describe(facts, policy))
+    if not passes(facts, policy):
+        raise Exit(f"{file} would not be predicted whole", 1)
+    return facts
+
+
+@step(
     "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
     instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
     job="follow this job again instead of starting one",
@@ -291,21 +330,51 @@ def test(c: Context, long: bool = False, match: str = "") -> None:
 
 def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> tuple[Path, Path | None]:
     """Return the instances that `name` stands for, looked over, and the true prices where they are known."""
-    from model.dataset import write_sample
     from model.instance_keys import look_over
 
-    if on_duplicate_key not in {"error", "keep"}:
-        raise InfraError(f"No policy {on_duplicate_key!r}. Run with: --on-duplicate-key error, or keep")
-    sample = write_sample(name, SAVED_MODELS / wrapper, INSTANCES) if name in {"seed", "test"} else None
-    file, targets = sample or (Path(name), None)
+    policy = known_policy(on_duplicate_key)
+    file, targets = sample_files(name, wrapper)
     found = look_over(file, wrapper)
-    if found.duplicates and on_duplicate_key == "error":
+    if found.duplicates and policy == "error":
         remedy = "Make keys unique, or run with: --on-duplicate-key keep"
         raise InfraError(f"{file}: {found.first_duplicates[0]} ({found.duplicates} such keys). {remedy}")
     if found.malformed:
         then = "Such lines fail and are listed in the results; the rest is predicted"
         say(f"{file}: {found.first_malformed[0]} ({found.malformed} of {found.instances} lines). {then}")
     return file, targets
+
+
+def sample_files(name: str, wrapper: Any) -> tuple[Path, Path | None]:
+    """Return the instances that `name` stands for, and the true prices where they are known."""
+    from model.dataset import write_sample
+
+    sample = write_sample(name, SAVED_MODELS / wrapper, INSTANCES) if name in {"seed", "test"} else None
+    return sample or (Path(name), None)
+
+
+def known_policy(name: str) -> str:
+    """Refuse a policy for duplicate keys that there is not."""
+    if name not in {"error", "keep"}:
+        raise InfraError(f"No policy {name!r}. Run with: --on-duplicate-key error, or keep")
+    return name
+
+
+def uploaded_model(stack: str, wrapper: str) -> Path:
+    """Download the SavedModel that the stack's setting names, and return its folder."""
+    from infra.storage import download_prefix
+
+    target = read_stack(stack)
+    named = from_config(target.config, stack).models.get(wrapper)
+    if named is None:
+        raise InfraError(f"No {wrapper} model is uploaded to stack {stack!r}. Run: invoke upload --stack {stack}")
+    folder = BUILD / "uploaded" / named.digest
+    download_prefix(deployment.outputs(target), named.artifact_uri, folder)
+    return folder
+
+
+def validation_progress(bar: Any, done: int, total: int, instances: int, failed: int) -> None:
+    """Show how far a validation is."""
+    bar(done / max(total, 1), f"{instances:,} instances, {failed:,} would fail")
 
 
 def set_platform(stack: Stack, platform: str) -> None:
@@ -361,6 +430,7 @@ namespace = Collection(
     upload,
     image_tasks.image,
     deploy,
+    validate,
     predict,
     results,
     predict_online,

@@ -19,6 +19,7 @@ BOUND = re.compile(r"Expected `int` ([<>]=) (-?\d+)")
 TYPES = re.compile(r"Expected `(.+?)`, got `(.+?)`")
 PATH = re.compile(r" - at `\$\.?(.*)`$")
 STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 BYTE = re.compile(r"\(byte (\d+)\)")
 JSON_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list"}
 STAND_IN = "\x00not a finite number\x00"  # no text of a user's
@@ -73,6 +74,8 @@ def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, s
 
 
 def _invalid_json(line: bytes, message: str) -> tuple[Key, str, str]:
+    if "truncated" in message and SURROGATE.search(line) and _loosely(line) is not None:
+        return key_in_text(line), "INVALID_UTF8", "a text of the line holds half of a surrogate pair, which is no text"
     if "truncated" in message:
         return key_in_text(line), "INVALID_JSON", f"the line ends inside a JSON value: …{shown(_text(line[-20:]))}"
     place = BYTE.search(message)

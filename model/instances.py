@@ -207,7 +207,10 @@ def _row_type(signature: Signature) -> type:
 
 def _one_of(row: Any) -> None:
     given = [name for name in row.__struct_fields__ if getattr(row, name) is not msgspec.UNSET]
-    if len(given) != 1:
+    if len(given) > 1:
+        msg = "Object contains unknown field `b64`"
+        raise ValueError(msg)
+    if not given:
         msg = f"Object missing required field `{row.__struct_encode_fields__[0]}`"
         raise ValueError(msg)
 

@@ -82,10 +82,14 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
         print(
             f"warning: {manifest['failed']:,} failed ({codes}): {options.output}/prediction.errors-*", file=sys.stderr
         )
+    if manifest["duplicate_keys"]:
+        again = f"{manifest['duplicate_keys']:,} instances have the key of another, which predictions do not tell apart"
+        print(f"warning: {again}: {manifest['first_duplicates'][0]}", file=sys.stderr)
     if manifest["stopped_at"]:
         print(f"stopped: more than {options.max_errors} failed, at {manifest['stopped_at']}", file=sys.stderr)
     if options.json:
-        print(json.dumps(summary_of(manifest, options.output)))
+        duplicates = {"duplicate_keys": manifest["duplicate_keys"]}
+        print(json.dumps(summary_of(manifest, options.output) | duplicates))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -98,6 +102,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         parent=starter() if options.die_with_parent else None,
         listed=options.listed,
         parity=options.parity,
+        on_duplicate_key=options.on_duplicate_key,
     )
 
 
@@ -113,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(parser)
     add = parser.add_argument
     add("--workers", type=positive, metavar="N", help="parser processes (default: one per processor)")
+    add("--on-duplicate-key", choices=("error", "keep"), default="keep", help="refuse, or count and tell (default)")
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
     add(
         "--listed",

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.blocks import Position
+from model.batch_predict.duplicate_keys import find_duplicates
 from model.batch_predict.folder import Folder, Plan, complete_plan, shard_names
 from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
-from model.batch_predict.settings import State
+from model.batch_predict.settings import State, UnusableError
 from model.batch_predict.shard import Counts, Entry, last_entry, shard_files
 from model.batch_predict.totals import Totals
 from model.batch_predict.worker import Job
@@ -28,6 +29,29 @@ def not_attempted(job: Job, entries: Sequence[Entry]) -> int:
             since = Position(entry.offset, entry.range_lines) if resumed else None
             left += count_instances(job.files[parts[place].file], parts[place], since)
     return left
+
+
+def duplicate_facts(job: Job) -> dict[str, Any]:
+    """Return how many instances have another's key, and where the first of them stand.
+
+    Raises:
+        UnusableError: there are such, and the policy calls that an error.
+    """
+    parts = {part.number: part for shard in job.plan for part in shard}
+    notes = [shard_files(job.folder, number).notes for number in range(len(job.plan))]
+    found = find_duplicates([file for file in notes if file.exists()], sorted(parts), job.folder)
+
+    def place(number: int, line: int) -> str:
+        part = parts[number]
+        before = job.lines_before[number] if part.start else 0
+        return f"{job.files[part.file].name} line {before + line + 1}"
+
+    first = [f"the key of {place(*one)} stands at {place(*again)} again" for one, again in found.first]
+    if found.count and job.settings.on_duplicate_key == "error":
+        remedy = "Make keys unique, or run again with --resume --on-duplicate-key keep"
+        msg = f"{first[0]} ({found.count:,} in all). {remedy}"
+        raise UnusableError(msg)
+    return {"duplicate_keys": found.count, "first_duplicates": first}
 
 
 def make_manifest(

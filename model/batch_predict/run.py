@@ -20,7 +20,7 @@ import msgspec
 from model.batch_predict.folder import Folder, complete_plan, open_folder, publish, write_json
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import predict_group
-from model.batch_predict.manifest import make_manifest, not_attempted
+from model.batch_predict.manifest import duplicate_facts, make_manifest, not_attempted
 from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Predictions
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
@@ -101,7 +101,12 @@ def _predict_all(
     _raise_error(totals)
     found = scan.result()
     left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
-    facts = {"runner": runner.name, "workers": settings.workers, "seconds": round(time.monotonic() - started, 3)}
+    facts = {
+        **duplicate_facts(job),
+        "runner": runner.name,
+        "workers": settings.workers,
+        "seconds": round(time.monotonic() - started, 3),
+    }
     return make_manifest(job, folder, found, totals, left, facts)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from model.batch_predict.formats import Format
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
+from model.errors import UserError
 
 DEFAULT_BATCH = 8192  # rows per call of the model: TensorFlow gains nothing from more, small models lose below 1,000
 BLOCK_SIZE = 2 << 20  # bytes of input that travel as one: about 10,000 rows of 13 numbers, which fit into a cache
@@ -31,7 +32,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class UnusableError(Exception):
+class UnusableError(UserError):
     """What keeps a run from starting, as one line for its user."""
 
 
@@ -71,6 +72,7 @@ class Settings:
     parent: int | None = None  # the process to end with
     config: InstanceConfig = AS_IT_IS
     listed: Path | None = None  # the one folder that file lists reach
+    on_duplicate_key: str = "keep"  # or "error"
     parity: str = ""  # the service whose failures of whole batches are copied
     instances_format: Format | None = None  # None: as each file's name tells
     csv_rows: str = ""  # "object", "array", or as the header fits

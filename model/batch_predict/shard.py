@@ -37,6 +37,7 @@ class Entry(msgspec.Struct):
     read: int = 0  # bytes of input
     results: int = 0  # bytes
     errors: int = 0
+    notes: int = 0  # bytes
     results_sha256: str = hashlib.sha256().hexdigest()
     errors_sha256: str = hashlib.sha256().hexdigest()
     counts: Counts = msgspec.field(default_factory=Counts)
@@ -48,11 +49,12 @@ class ShardFiles(NamedTuple):
     results: Path
     errors: Path
     journal: Path
+    notes: Path  # of the instances' keys
 
 
 def shard_files(folder: Path, number: int) -> ShardFiles:
     """Return a shard's files in the run's work folder."""
-    return ShardFiles(*(folder / f"{number:05d}.{kind}" for kind in ("results", "errors", "journal")))
+    return ShardFiles(*(folder / f"{number:05d}.{kind}" for kind in ("results", "errors", "journal", "keys")))
 
 
 @dataclass
@@ -62,44 +64,49 @@ class Shard:
     results: BinaryIO
     errors: BinaryIO
     journal: BinaryIO
+    notes: BinaryIO
     entry: Entry
     _results_hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _errors_hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
-    def append(self, results: bytes, errors: bytes, entry: Entry) -> None:
+    def append(self, results: bytes, errors: bytes, entry: Entry, notes: bytes = b"") -> None:
         """Write a block and then its journal entry; what a kill leaves behind without an entry is cut off on resume."""
         self.results.write(results)
         self.errors.write(errors)
+        self.notes.write(notes)
+        entry.notes = self.entry.notes + len(notes)
         self._results_hash.update(results)
         self._errors_hash.update(errors)
         entry.results, entry.errors = self.entry.results + len(results), self.entry.errors + len(errors)
         entry.results_sha256, entry.errors_sha256 = self._results_hash.hexdigest(), self._errors_hash.hexdigest()
         self.results.flush()
         self.errors.flush()
+        self.notes.flush()
         self.journal.write(msgspec.json.encode(entry) + b"\n")
         self.journal.flush()
         self.entry = entry
 
     def close(self) -> None:
         """Bring everything to the disk."""
-        for file in (self.results, self.errors, self.journal):
+        for file in (self.results, self.errors, self.journal, self.notes):
             os.fsync(file.fileno())
             file.close()
 
 
 def open_shard(files: ShardFiles) -> Shard:
     """Open a shard where its journal ends, and cut off what no entry vouches for."""
-    for path in (files.results, files.errors, files.journal):
+    for path in files:
         path.touch()
-    shard = Shard(files.results.open("r+b"), files.errors.open("r+b"), files.journal.open("r+b"), Entry())
+    results, errors, journal, notes = (path.open("r+b") for path in files)
+    shard = Shard(results, errors, journal, notes, Entry())
     whole = 0
     for line in files.journal.read_bytes().splitlines(keepends=True):
         entry = _parsed(line)
         if entry is None or not _vouched(shard, entry):
             break
         shard.entry, whole = entry, whole + len(line)
-    ends = ((shard.results, shard.entry.results), (shard.errors, shard.entry.errors), (shard.journal, whole))
-    for file, end in ends:
+    ends = {shard.results: shard.entry.results, shard.errors: shard.entry.errors, shard.notes: shard.entry.notes}
+    for file, end in {**ends, shard.journal: whole}.items():
         file.truncate(end)
         file.seek(end)
     return shard

@@ -1,0 +1,131 @@
+"""Keys that more than one instance has, found in bounded memory: rows are noted on disk and gone through in portions.
+
+A note is 24 bytes: the key (an integer itself, 128 bits of a text) and where its line stands. Notes are divided by key
+into portions that fit into memory, and only within a portion are keys compared.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from heapq import nsmallest
+from pathlib import Path
+
+import numpy as np
+
+from model.batch_predict.plan import Range
+from model.instances import Decoded
+from model.signature import Signature, TensorSpec
+
+KEY = "key"
+NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
+PORTION = 1 << 18  # notes in memory at a time: 6 MB, and as much again while they are sorted
+MOST_PORTIONS = 512  # files that are open at a time: beyond 134 million instances, portions grow
+LISTED = 10
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)  # odd numbers without a pattern
+MIX = (0xBF58476D1CE4E5B9, 29)  # of splitmix64
+
+
+Place = tuple[int, ...]  # a range's number, and a line counted from its first
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """How many instances have a key that an instance before them has, and where the first ones stand."""
+
+    count: int
+    first: tuple[tuple[Place, ...], ...]  # pairs: where the key stands first, and where again
+
+
+def key_input(signature: Signature) -> TensorSpec | None:
+    """Return the input that holds an instance's key, if the model takes one."""
+    for spec in signature.inputs:
+        if spec.alias == KEY and spec.shape == (None,) and (spec.dtype == "string" or "int" in spec.dtype):
+            return spec
+    return None
+
+
+def notes_of(decoded: Decoded, spec: TensorSpec, part: Range, first_line: int) -> bytes:
+    """Return the notes of a block's good instances; `first_line` counts from the range's first line."""
+    notes = []
+    for group in decoded.groups:
+        note = np.zeros(len(group.index), dtype=NOTE)
+        keys = group.inputs[spec.alias]
+        if spec.dtype == "string":
+            note["key"], note["more"] = _digests(keys)
+        else:
+            note["key"] = keys.astype(np.int64).view(np.uint64)
+        note["range"], note["line"] = part.number, first_line + group.index
+        notes.append(note.tobytes())
+    return b"".join(notes)
+
+
+def _digests(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return 128 bits of each text, in two halves."""
+    lengths = np.fromiter(map(len, texts), dtype=np.uint64, count=len(texts))
+    width = -(-int(lengths.max(initial=1)) // 8) * 8 or 8
+    words = texts.astype(f"S{width}").view("<u8").reshape(len(texts), -1)
+    halves = []
+    for multiplier in MULTIPLIERS:
+        digest = lengths * np.uint64(multiplier)
+        for place in range(words.shape[1]):
+            digest = _mixed(digest ^ words[:, place], np.uint64(multiplier))
+        halves.append(digest)
+    return halves[0], halves[1]
+
+
+def _mixed(value: np.ndarray, multiplier: np.uint64) -> np.ndarray:
+    value = (value ^ (value >> np.uint64(MIX[1]))) * np.uint64(MIX[0])
+    mixed: np.ndarray = (value ^ (value >> np.uint64(32))) * multiplier
+    return mixed
+
+
+def find_duplicates(files: Sequence[Path], order: Sequence[int], folder: Path) -> Duplicates:
+    """Compare all noted keys, in portions that are written below `folder`; `order` tells which ranges come first."""
+    rank = np.zeros(max([*order, 0]) + 1, dtype=np.int64)
+    rank[list(order)] = np.arange(len(order))
+    count, first = 0, list[tuple[Place, ...]]()
+    for portion in _portions(files, folder):
+        notes = _suspects(portion)
+        notes = notes[np.lexsort((notes["line"], rank[notes["range"]], notes["more"], notes["key"]))]
+        same = (notes["key"][1:] == notes["key"][:-1]) & (notes["more"][1:] == notes["more"][:-1])
+        count += int(np.count_nonzero(same))
+        pairs = ((notes[at], notes[at + 1]) for at in np.flatnonzero(same).tolist())
+        places = (tuple((int(note["range"]), int(note["line"])) for note in pair) for pair in pairs)
+        first = nsmallest(LISTED, [*first, *places], key=lambda pair: (rank[pair[1][0]], pair[1][1]))
+    return Duplicates(count, tuple(first))
+
+
+def _portions(files: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:
+    """Yield all notes; those of equal keys come together."""
+    total = sum(file.stat().st_size for file in files) // NOTE.itemsize
+    count = min(MOST_PORTIONS, max(1, -(-total // PORTION)))
+    if count == 1:
+        yield np.concatenate([np.zeros(0, NOTE), *_chunks(files)])
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        paths = [Path(place, str(number)) for number in range(count)]
+        with ExitStack() as stack:
+            opened = [stack.enter_context(path.open("wb")) for path in paths]
+            for notes in _chunks(files):
+                owner = _mixed(notes["key"], np.uint64(MULTIPLIERS[0])) % np.uint64(count)
+                ends = np.cumsum(np.bincount(owner.astype(np.int64), minlength=count))
+                parts = np.split(notes[np.argsort(owner, kind="stable")], ends[:-1])
+                for file, part in zip(opened, parts, strict=True):
+                    file.write(part.tobytes())
+        for path in paths:
+            yield np.fromfile(path, dtype=NOTE)
+
+
+def _chunks(files: Sequence[Path]) -> Iterator[np.ndarray]:
+    for file in files:
+        with file.open("rb") as opened:
+            while chunk := opened.read(PORTION * NOTE.itemsize):
+                yield np.frombuffer(chunk, dtype=NOTE)
+
+
+def _suspects(notes: np.ndarray) -> np.ndarray:
+    """Return the notes whose key's first half occurs twice: mostly none, and sorting one column is quick."""
+    keys = np.sort(notes["key"])
+    twice = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    return notes[np.isin(notes["key"], twice)] if len(twice) else notes[:0]

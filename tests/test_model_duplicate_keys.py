@@ -1,0 +1,88 @@
+"""Keys that more than one instance has are found exactly, whatever their number and kind, in bounded memory."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.batch_predict import duplicate_keys
+from model.batch_predict.duplicate_keys import find_duplicates, notes_of
+from model.batch_predict.plan import Range
+from model.instances import Decoded, Group
+from model.signature import TensorSpec
+from tests.batch import Finished, run
+
+NUMBERS, TEXTS = TensorSpec("key", "k:0", "int64", (None,)), TensorSpec("key", "k:0", "string", (None,))
+
+
+def noted(folder: Path, spec: TensorSpec, keys: list[int] | list[bytes], number: int = 0) -> Path:
+    """Write the notes of a range whose lines have these keys."""
+    array = np.empty(len(keys), dtype=object if spec is TEXTS else np.int64)
+    array[:] = keys
+    decoded = Decoded([Group(np.arange(len(keys)), {"key": array})], [], 0)
+    path = folder / f"{number}.keys"
+    path.write_bytes(notes_of(decoded, spec, Range(number, 0, 0, None), 0))
+    return path
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(keys=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), min_size=1, max_size=60))
+def test_duplicates_are_counted_exactly(tmp_path: Path, keys: list[int]) -> None:
+    """As many as there are instances behind the first of their key; the first pairs are named in order."""
+    found = find_duplicates([noted(tmp_path, NUMBERS, keys)], [0], tmp_path)
+    assert found.count == sum(count - 1 for count in Counter(keys).values())
+    again = [at for at, key in enumerate(keys) if key in keys[:at]]
+    assert [line for _, (_, line) in found.first] == again[:10]
+    assert all(keys[one] == keys[two] for (_, one), (_, two) in found.first)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(keys=st.lists(st.binary(max_size=20) | st.sampled_from([b"", b"\0", b"a", b"a\0", b"row-1"]), min_size=1))
+def test_texts_are_told_apart(tmp_path: Path, keys: list[bytes]) -> None:
+    """Texts of any length and content, those that differ in trailing zero bytes too."""
+    found = find_duplicates([noted(tmp_path, TEXTS, keys)], [0], tmp_path)
+    assert found.count == sum(count - 1 for count in Counter(keys).values())
+
+
+def test_portions_find_what_one_look_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More notes than a portion holds, in several files: the same count, the same first places."""
+    keys = np.random.default_rng(1).integers(0, 3000, 5000).tolist()
+    files = [noted(tmp_path, NUMBERS, keys[:2000], 1), noted(tmp_path, NUMBERS, keys[2000:], 0)]
+    whole = find_duplicates(files, [1, 0], tmp_path)
+    monkeypatch.setattr(duplicate_keys, "PORTION", 64)
+    assert find_duplicates(files, [1, 0], tmp_path) == whole
+    assert whole.count == 5000 - len(set(keys))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.keys", "1.keys"]
+
+
+@pytest.fixture(scope="module")
+def repeated(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run that is to refuse duplicate keys, over two files that have one in common."""
+    folder = tmp_path_factory.mktemp("repeated")
+    good = '{"features": [1,2,3,4,5,6,7,8,9,10,11,12,13], "key": %d}\n'
+    (folder / "a.jsonl").write_text("".join(good % key for key in range(5)))
+    (folder / "b.jsonl").write_text("\n" + "".join(good % key for key in (9, 3, 8)))
+    files: list[Path | str] = [folder / "a.jsonl", folder / "b.jsonl"]
+    return run(saved_models / "keyed", files, folder / "out", "--on-duplicate-key", "error")
+
+
+def test_duplicate_key_is_refused_where_asked(repeated: Finished) -> None:
+    """Exit code 2 and one line that names both places and the two ways out; nothing is published."""
+    folder = repeated.output.parent
+    places = f"the key of {folder}/a.jsonl line 4 stands at {folder}/b.jsonl line 3 again (1 in all)"
+    remedy = "Make keys unique, or run again with --resume --on-duplicate-key keep"
+    assert (repeated.code, repeated.stderr) == (2, f"{places}. {remedy}\n")
+    assert not list(repeated.output.glob("prediction.*"))
+
+
+def test_duplicate_key_is_kept_and_told(saved_models: Path, repeated: Finished) -> None:
+    """With --resume and the other policy the same run ends well, and manifest, summary and a warning tell of it."""
+    folder = repeated.output.parent
+    files: list[Path | str] = [folder / "a.jsonl", folder / "b.jsonl"]
+    done = run(saved_models / "keyed", files, repeated.output, "--resume")
+    assert (done.code, done.summary["predicted"], done.summary["duplicate_keys"]) == (0, 8, 1)
+    assert "warning: 1 instances have the key of another" in done.stderr
+    assert len(done.manifest["first_duplicates"]) == 1
