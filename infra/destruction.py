@@ -17,6 +17,7 @@ WITH = {  # what goes with a resource, by its kind
     "Bucket": ", with all objects and their old generations",
     "Instance": ", with its disks and all that is on them",
     "Model": ", with all its versions",
+    "ClassicModel": ", with all its versions",
     "Repository": ", with all its images",
 }
 

@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from infra.emulator.batch_jobs import parity_wanted
+from infra.emulator.calls import Cloud
+from infra.emulator.resources import Resources
 from tests.cloud import LocalCloud
 from tests.vertex import (
     PARENT,
@@ -113,6 +118,15 @@ def test_replicas_are_workers(local_cloud: LocalCloud, locations: Any, model: st
     summary = orjson.loads(said.read_bytes().splitlines()[-1])
     assert summary["workers"] == 5
     assert 5 <= len(summary["shards"]) <= 12
+
+
+def test_parity_is_the_clouds_or_the_jobs(tmp_path: Path) -> None:
+    """The cloud's option holds for all jobs, and a job's label for itself."""
+    with closing(Resources(tmp_path / "cloud.sqlite")) as resources:
+        clouds = [Cloud(resources, tmp_path, "http://127.0.0.1", parity=parity) for parity in (False, True)]
+        bodies = [{}, {"labels": {"local-cloud-parity": "true"}}, {"labels": {"local-cloud-parity": "false"}}]
+        found = [[parity_wanted(cloud, body) for body in bodies] for cloud in clouds]
+    assert found == [[False, True, False], [True, True, False]]
 
 
 def test_parity_tells_batches_as_the_service(local_cloud: LocalCloud, locations: Any, model: str) -> None:

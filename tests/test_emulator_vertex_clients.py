@@ -19,7 +19,7 @@ from tests.vertex_jobs import instances
 BUCKET = "vertex-clients"
 MACHINE = {"machine_spec": {"machine_type": "n1-standard-2"}}
 
-# The SDK's own imports and classes warn of what is to come
+# The SDK warns of what its next versions drop, and of the Python that runs it
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -92,7 +92,7 @@ def test_the_sdk_from_upload_to_predictions(sdk: Any, local_cloud: LocalCloud, a
     assert sdk.Model.list(filter='display_name="sdk two"') == []
 
 
-@pytest.mark.parametrize("api", [aiplatform_v1, aiplatform_v1beta1])
+@pytest.mark.parametrize("api", [aiplatform_v1, pytest.param(aiplatform_v1beta1, marks=pytest.mark.long)])
 def test_model_service(local_cloud: LocalCloud, artifact: str, api: Any) -> None:
     """Both versions' clients upload, copy, evaluate, export and refuse; operations carry metadata of the right type."""
     models: Any = api.ModelServiceClient(**options(local_cloud))

@@ -56,9 +56,8 @@ def _first_lines(cloud: Cloud, uris: list[str]) -> Iterator[object]:
     except ApiError:
         return
     for path in paths:
-        with path.open("rb") as file:
-            head = file.read(FIRST_BYTES).lstrip().partition(b"\n")[0]
         try:
-            yield orjson.loads(head)
-        except orjson.JSONDecodeError:
+            with path.open("rb") as file:
+                yield orjson.loads(file.read(FIRST_BYTES).lstrip().partition(b"\n")[0])
+        except (orjson.JSONDecodeError, FileNotFoundError):  # the second: overwritten since it was listed
             continue
