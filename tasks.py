@@ -26,6 +26,7 @@ from infra import (
     local_snapshot_tasks,
     local_tasks,
     migration_tasks,
+    own_runs,
     pulumi_tasks,
     stack_tasks,
     task_options,
@@ -156,7 +157,8 @@ def validate(
 
 @step(
     "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
-    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
+    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file (not on vertex: or gs://)",
+    on="vertex (default: a batch prediction job), local (the engine on this machine) or beam (DirectRunner, Dataflow)",
     job="follow this job again instead of starting one",
     alias="the version of this alias, such as production (default: the stack's own version)",
     on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
@@ -173,10 +175,13 @@ def predict(
     job: str = "",
     alias: str = "",
     on_duplicate_key: str = "error",
+    on: str = "vertex",
 ) -> Facts:
-    """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end."""
+    """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end; or the same without one."""
     began = time.monotonic()
     found = deployment.outputs(read_stack(stack))
+    if own_runs.known_place(on) != own_runs.VERTEX:
+        return predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, json)
     if job:
         run = batch_runs.recall(JOBS, stack, job)
     else:
@@ -193,6 +198,25 @@ def predict(
     return facts
 
 
+def predict_here(  # a task's options
+    found: Facts, instances: str, wrapper: str, stack: str, on: str, on_duplicate_key: str, json: bool
+) -> Facts:
+    """Predict without the prediction service: by the batch engine, here or on Beam, from and to the same places."""
+    began = time.monotonic()
+    targets = None
+    if not instances.startswith("gs://"):
+        file, targets = instances_file(instances, wrapper, on_duplicate_key)
+        instances = str(file)
+    run = own_runs.plan_run(found, stack, wrapper, instances, targets, on)
+    say(f"run {run.id}: {run.instances} -> {run.model}, on {on}")
+    facts = own_runs.facts(run, own_runs.predict(found, run), time.monotonic() - began)
+    batch_runs.remember(run, JOBS)
+    counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
+    answer(json, facts, f"{run.id}: {counted}; {facts['output']}")
+    hint(f"Next: invoke results --job {run.id}")
+    return facts
+
+
 @step("Run again: invoke results", job="the job's id (default: the latest)", wrapper="of this wrapper", **STACK, **JSON)
 def results(_: Context, json: bool = False, job: str = "", wrapper: str = "", stack: str = "local") -> Facts:
     """A job's shards + its instances -> build/results/JOB/joined.*; exits 1 unless every row is accounted for."""
@@ -201,7 +225,9 @@ def results(_: Context, json: bool = False, job: str = "", wrapper: str = "", st
 
     run = batch_runs.recall(JOBS, stack, job, known_wrapper(wrapper) if wrapper else "")
     folder = RESULTS / run.id
-    batch_runs.download(deployment.outputs(read_stack(stack)), run, folder / "shards")
+    found = deployment.outputs(read_stack(stack))
+    batch_runs.download(found, run, folder / "shards")
+    run = own_runs.with_instances_here(found, run, folder)
     targets = read_targets(Path(run.targets)) if run.targets else None
     summary = join(batch_runs.unchanged_instances(run), *find_shards(folder / "shards"), folder, targets=targets)
     facts = {"wrapper": run.wrapper, "job": run.id, "output": str(folder / "joined.jsonl"), **asdict(summary)}

@@ -36,6 +36,7 @@ class BatchRun:
     instances_sha256: str
     targets: str  # the file of true values, or ""
     output: str  # gs:// prefix below which the service makes a folder
+    on: str = "vertex"  # or beam, or local: without the service, whose names `job` and `model` then are not
 
 
 def submit(  # where, what and whose, each by itself
@@ -52,7 +53,7 @@ def submit(  # where, what and whose, each by itself
     version = version_with(connect(outputs), current["name"], alias) if alias else current["versionName"]
     if not is_classic(outputs):
         check_places(bucket_resource(outputs, outputs["bucket"]), version, outputs["region"], stack)
-    digest = _sha256(instances)
+    digest = digest_of(instances)
     run_id = f"{wrapper}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     bucket = outputs["bucket"]
     source = f"gs://{bucket}/instances/{digest[:12]}/{instances.name}"
@@ -111,6 +112,9 @@ def download(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> str:
     Raises:
         StackError: the job has not ended well: it has no results.
     """
+    if run.on != "vertex":
+        download_prefix(outputs, f"{run.output}/", folder)
+        return f"{run.output}/"
     job = get_job(outputs, run.job)
     if job["state"] in ENDED_BADLY:
         raise _ended(run, job)
@@ -129,7 +133,7 @@ def unchanged_instances(run: BatchRun) -> Path:
         StackError: it is gone, or no longer what the job was given.
     """
     path = Path(run.instances)
-    if not path.is_file() or _sha256(path) != run.instances_sha256:
+    if not path.is_file() or digest_of(path) != run.instances_sha256:
         state = "has changed since" if path.is_file() else "is gone"
         msg = f"{run.instances!r} {state}; job {run.id} was given sha256 {run.instances_sha256[:12]}. Restore the file"
         raise StackError(msg)
@@ -213,6 +217,7 @@ def _modified(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
-def _sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

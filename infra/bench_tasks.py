@@ -1,6 +1,8 @@
 """The bench as a task: the engine and the local cloud, measured side by side with their peers."""
 
 import os
+import re
+import sys
 from typing import Any
 
 from invoke import Context, Exit, task
@@ -9,20 +11,29 @@ from infra.errors import InfraError
 from infra.reporting import one_line_errors
 from infra.task_options import JSON
 
-PROGRAMS = {"predict": "model.bench predict", "beam": "model.bench beam", "cloud": "infra.cloud_bench"}
+PROGRAMS = {
+    "predict": "model.bench predict",
+    "beam": "model.bench beam",
+    "scaling": "model.bench.scaling",
+    "cloud": "infra.cloud_bench",
+}
+
+# invoke has no positional argument with a default: one that has a value takes no word, one that has none must get one
+_NAMED = re.search(r"(^| )bench [a-z]", " ".join(sys.argv)) is not None
+_DEFAULT = None if _NAMED else "predict"
 
 
 @task(
     positional=["what"],
     help={
-        "what": "predict, beam, or cloud (the local cloud beside other storage emulators)",
+        "what": "predict (default), beam, or cloud (the local cloud beside other storage emulators)",
         "rows": "rows to predict (default: 1,000,000)",
         "quick": "a tenth of the rows, once: whether all runs, not how fast",
         **JSON,
     },
 )
 @one_line_errors(InfraError, interrupted="Nothing is left behind. Run the same command again")
-def bench(c: Context, what: str, rows: str = "", quick: bool = False, json: bool = False) -> None:
+def bench(c: Context, what: Any = _DEFAULT, rows: str = "", quick: bool = False, json: bool = False) -> None:
     """Measure the batch engine beside its peers, and hold the ratios against their targets; minutes."""
     if what not in PROGRAMS:
         raise InfraError(f"No bench {what!r}. Run with: {', '.join(f'invoke bench {name}' for name in PROGRAMS)}")

@@ -114,6 +114,14 @@ def test_predict_takes_a_users_file_and_reports_a_bad_line(clone: Clone, demo: d
     assert found["first_errors"][0]["key"] in {"8", 8}
 
 
+def test_predict_on_this_machine_needs_no_job(clone: Clone, demo: dict[str, Any]) -> None:
+    """The engine alone, from the bucket's model to the bucket's shards: the same facts, and results join them."""
+    facts = clone.facts("predict", "--on", "local", "--instances", "seed")
+    assert (facts["predicted"], facts["failed"], facts["on"]) == (10, 0, "local")
+    assert set(demo["jobs"][0]) - {"joined"} <= set(facts)
+    assert clone.facts("results", "--job", facts["job"])["joined"] == 10
+
+
 def test_results_refuse_to_look_complete(clone: Clone, demo: dict[str, Any]) -> None:
     """A job whose shards lost a line makes `results` exit 1 and list the key."""
     assert demo

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra.dataflow import dataflow_flags
 from model.bench.rows import write_rows
 from tests import batch
 from tests.batch import ROOT, lines_of
@@ -54,6 +55,17 @@ stage_source("FlinkRunner", options, sys.argv[1])
 flink, portable = options.view_as(FlinkRunnerOptions), options.view_as(PortableOptions)
 told = [flink.flink_master, flink.parallelism, portable.environment_type, portable.environment_config]
 print(json.dumps([*told, options.view_as(SetupOptions).extra_packages]))
+"""
+
+
+DATAFLOW = """
+import json, sys
+from apache_beam.options.pipeline_options import GoogleCloudOptions, WorkerOptions
+from model.beam_predict.runners import pipeline_options
+options = pipeline_options("DataflowRunner", [flag for flag in json.loads(sys.argv[1]) if "--runner" not in flag])
+cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
+told = [cloud.project, cloud.region, cloud.service_account_email, cloud.temp_location, cloud.labels]
+print(json.dumps([*told, worker.machine_type, worker.max_num_workers]))
 """
 
 
@@ -149,6 +161,15 @@ def test_mistakes_are_one_line(saved_models: Path, tmp_path: Path) -> None:
     wanted = ("'--wrokers'", "needs --region", "its workers are elsewhere", "No input file matches")
     assert all(text in line for text, (_, line) in zip(wanted, said, strict=True))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_stacks_outputs_become_dataflows_options() -> None:
+    """`invoke predict --on beam` hands Dataflow the stack's project, region, account, bucket and machine."""
+    outputs = {"project": "my-project", "region": "europe-west4", "bucket": "b", "machineType": "n1-standard-2"}
+    flags = dataflow_flags({**outputs, "predictionAccount": "a@p.iam.gserviceaccount.com"}, "run-1")
+    account, label = "a@p.iam.gserviceaccount.com", "app=keras-batch-prediction"
+    wanted = ["my-project", "europe-west4", account, "gs://b/dataflow/temp", [label], "n1-standard-2", 4]
+    assert json.loads(script(DATAFLOW, json.dumps(flags)).splitlines()[-1]) == wanted
 
 
 def test_flink_gets_its_options_and_this_package(tmp_path: Path) -> None:

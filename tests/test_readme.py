@@ -69,6 +69,7 @@ def test_every_task_and_every_option_has_help(name: str) -> None:
         "infra.engine",
         "model.batch_predict",
         "model.bench",
+        "model.beam_predict",
         "model.train",
         "model.export",
         "model.results",
