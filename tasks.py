@@ -28,6 +28,7 @@ from infra import (
     migration_tasks,
     own_runs,
     pulumi_tasks,
+    sizing_tasks,
     stack_tasks,
     task_options,
 )
@@ -467,6 +468,7 @@ namespace = Collection(
     test,
     bench_tasks.bench,
     check_tasks.costs,
+    sizing_tasks.size,
     check_tasks.policy,
     check_tasks.doctor,
     migration_tasks.migrate,

@@ -161,6 +161,7 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
         told.append(f"Machines, disks and storage in {prices.region}: {prices.base}'s price times {ratio}")
         told.append("c2, n2 and n2d machines there are taken to follow n1 machines, balanced disks to follow SSD disks")
     others = {name for name in prices.figures if name.endswith(("_core", "_memory"))} - _of_machines(settings)
+    others |= {"dataflow_disk"}
     others |= set() if settings.kms_key == "new" else {"key_version"}
     others |= set() if settings.private_network and settings.network_internet else {"nat_machine", "nat_address"}
     noted = [figure for name, figure in prices.figures.items() if figure.note and name not in others]

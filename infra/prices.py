@@ -26,6 +26,9 @@ FOLLOWS = {
     "n2d_memory": "n1-standard-2",
     "n2_core": "n1-standard-2",
     "n2_memory": "n1-standard-2",
+    "dataflow_core": "n1-standard-2",
+    "dataflow_memory": "n1-standard-2",
+    "dataflow_disk": "ssd",
     "disk": "ssd",
     "storage": "storage",
 }
@@ -85,23 +88,31 @@ class Prices:
         Raises:
             UnknownPriceError: the table has not its family.
         """
-        found = re.fullmatch(r"([a-z0-9]+)-([a-z]+)-(\d+)", machine_type)
-        if found is None or (found[1], found[2]) not in MEMORY:
-            known = ", ".join(sorted({f"{family}-{kind}-N" for family, kind in MEMORY}))
-            msg = f"No price for machine type {machine_type!r}: infra/prices.json knows {known}. Add its figures there"
-            raise UnknownPriceError(msg)
-        family, cores = found[1], int(found[3])
+        family, cores, memory = size_of(machine_type)
         if f"{family}_core" not in self.figures:
             msg = (
                 f"No price for machine type {machine_type!r} in {self.region}: infra/prices.json has none. Add it there"
             )
             raise UnknownPriceError(msg)
-        memory = cores * MEMORY[family, found[2]]
         return cores * self[f"{family}_core"] + memory * self[f"{family}_memory"]
 
     def prediction_hour(self, machine_type: str) -> float:
         """Return what a machine that predicts for Vertex AI, online or in a batch job, costs an hour."""
         return self.machine_hour(machine_type) * self["prediction_factor"]
+
+
+def size_of(machine_type: str) -> tuple[str, int, float]:
+    """Return a machine type's family, vCPUs and GiB of memory, as its name says.
+
+    Raises:
+        UnknownPriceError: its family is unknown.
+    """
+    found = re.fullmatch(r"([a-z0-9]+)-([a-z]+)-(\d+)", machine_type)
+    if found is None or (found[1], found[2]) not in MEMORY:
+        known = ", ".join(sorted({f"{family}-{kind}-N" for family, kind in MEMORY}))
+        msg = f"No price for machine type {machine_type!r}: infra/prices.json knows {known}. Add its figures there"
+        raise UnknownPriceError(msg)
+    return found[1], int(found[3]), int(found[3]) * MEMORY[found[1], found[2]]
 
 
 @lru_cache
