@@ -16,6 +16,7 @@ from infra.emulator.objects import require_object
 from infra.emulator.storage_blobs import PIECE
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Query, condition_not_met, conditions_of, integer
+from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import object_etag
 
 
@@ -23,6 +24,7 @@ def object_content(
     cloud: Cloud, bucket: str, name: str, query: Query, headers: Mapping[str, str], *, head: bool = False
 ) -> Response:
     """Answer a read of an object's bytes."""
+    check_no_key(headers)
     found, file = open_object(cloud, bucket, name, integer(query, "generation"))
     try:
         conditions = conditions_of(query, headers=headers)

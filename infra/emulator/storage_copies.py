@@ -20,6 +20,7 @@ from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Conditions, conditions_of, integer
 from infra.emulator.storage_content import open_object
 from infra.emulator.storage_holds import check_unprotected
+from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import WRITABLE, base_of, object_resource
 
 MOST_SOURCES = 32  # objects that one compose joins
@@ -80,6 +81,7 @@ def compose(call: Call) -> Json:
 def copied(call: Call) -> StoredObject:
     """Make the copy that a call asks for, under its preconditions."""
     cloud, path = call.cloud, call.path
+    check_no_key(call.headers)
     check_name(path["destinationObject"])
     conditions, generation = conditions_of(call.query, headers=call.headers), integer(call.query, "sourceGeneration")
     with discarding(cloud) as freed, cloud.resources.transaction():

@@ -108,15 +108,17 @@ async def _append(session: Session, span: Span, chunks: AsyncIterator[bytes], tu
     start = span.start or 0
     skip, seen = session.received - start, 0
 
-    def write(data: bytes) -> None:
+    def write(*pieces: bytes) -> None:
         nonlocal seen
         with session.progress.lock:
             if session.progress.writer != turn:
                 raise sessions.taken_over()
-            room = None if span.end is None else max(span.end - start - seen, 0)
-            fresh = data[:room][max(skip - seen, 0) :]
-            seen += len(data)
-            writer.write(fresh)
+            fresh = []
+            for data in pieces:
+                room = None if span.end is None else max(span.end - start - seen, 0)
+                fresh.append(data[:room][max(skip - seen, 0) :])
+                seen += len(data)
+            writer.write(*fresh)
 
     try:
         await pump(chunks, write)

@@ -15,10 +15,11 @@ from infra.emulator.objects import check_name, commit, require_bucket
 from infra.emulator.partial_response import mask_of, parsed, selected
 from infra.emulator.resources import Json
 from infra.emulator.storage_access_lists import check_object_list
-from infra.emulator.storage_blobs import PIECE, BlobWriter, Sums, open_writer, publish
+from infra.emulator.storage_blobs import MOST_PIECES, PIECE, BlobWriter, Sums, open_writer, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_multipart import RelatedReader
+from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import base_address, inserted_resource
 from infra.emulator.validation import checked_body
 
@@ -66,6 +67,7 @@ def checked_fields(request: Request, body: Any) -> Json:
 
 def check_upload(upload: Upload) -> None:
     """Refuse what cannot succeed before its bytes are read; `commit` checks again when they are there."""
+    check_no_key(upload.headers)
     check_object_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
     check_name(upload.name)
     conditions_of(upload.query).check(catalog.find(upload.cloud, upload.bucket, upload.name))
@@ -130,22 +132,24 @@ def check_sums(upload: Upload, sums: Sums) -> None:
             raise invalid(msg, reason="invalid")
 
 
-async def pump(chunks: AsyncIterator[bytes], write: Callable[[bytes], None]) -> None:
-    """Write a stream in pieces, each in a thread while the next one arrives: at most two are in memory.
+async def pump(chunks: AsyncIterator[bytes], write: Callable[..., None]) -> None:
+    """Write a stream, `PIECE` bytes at a time in a thread while the next arrive: at most two such are in memory.
 
     What arrived before the client went away is written too: a resumable upload goes on from there.
     """
-    piece: list[bytes] = []
+    pieces: list[bytes] = []
+    size = 0
     writing: asyncio.Future[None] | None = None
     try:
         async for chunk in chunks:
-            piece.append(chunk)
-            if sum(map(len, piece)) >= PIECE:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= PIECE or len(pieces) == MOST_PIECES:
                 if writing:
                     await writing
-                writing, piece = asyncio.ensure_future(asyncio.to_thread(write, b"".join(piece))), []
+                writing, pieces, size = asyncio.ensure_future(asyncio.to_thread(write, *pieces)), [], 0
     finally:
         if writing:
             await writing
-        if piece:
-            await asyncio.to_thread(write, b"".join(piece))
+        if pieces:
+            await asyncio.to_thread(write, *pieces)
