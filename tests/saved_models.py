@@ -121,6 +121,17 @@ def _write(folder: Path) -> None:
     def variable(tokens: Any, key: Any) -> Any:
         return {"total": tf.reduce_sum(tokens, 1), "doubled": tokens * 2, "key": key}
 
+    kinds = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16", "float64")
+
+    @function(*(spec(tf.as_dtype(kind), None, name=kind) for kind in kinds), spec(tf.bool, None, 2, name="bool"))
+    def numbers(*values: Any) -> Any:
+        return {f"{name}_out": tf.identity(value) for name, value in zip((*kinds, "bool"), values, strict=True)}
+
+    @function(spec(tf.float32, None, name="x"))
+    def hungry(x: Any) -> Any:
+        beyond_memory = tf.cast(tf.size(x) > 4, tf.int64) * 2**46
+        return {"y": x + tf.reduce_sum(tf.zeros([beyond_memory]))}
+
     @function(spec(tf.float32, 8, 13, name="features"))
     def fixed(features: Any) -> Any:
         return {"prediction": housing.bare(features)}
@@ -148,6 +159,8 @@ def _write(folder: Path) -> None:
         "image": image,
         "multi": multi,
         "variable": variable,
+        "numbers": numbers,
+        "hungry": hungry,
         "fixed": fixed,
         "pooled": pooled,
         "uneven": uneven,

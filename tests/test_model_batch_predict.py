@@ -96,6 +96,27 @@ def test_rows_that_the_model_refuses_fail_alone(saved_models: Path, tmp_path: Pa
     assert [line["prediction_with_key"][1] for line in done.results] == list(range((1 << 24) - 497, (1 << 24) + 1))
 
 
+def test_batch_beyond_memory_is_halved(saved_models: Path, tmp_path: Path) -> None:
+    """Where a batch needs more memory than there is, smaller ones are tried: no row is lost, and the run goes on."""
+    (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(300)))
+    done = run(saved_models / "hungry", [tmp_path / "in.jsonl"], tmp_path / "out")
+    assert (done.code, [line["y"] for line in done.results]) == (0, [float(n) for n in range(300)])
+
+
+def test_every_number_type_comes_back(saved_models: Path, tmp_path: Path) -> None:
+    """The largest value of each type, in and out; one more is refused by name."""
+    largest = {"int8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1, "int64": 2**63 - 1, "uint8": 255, "uint16": 65535}
+    largest |= {"uint32": 2**32 - 1, "uint64": 2**64 - 1}
+    others = {"float16": 65504.0, "bfloat16": 1.5, "float64": 1e308, "bool": [True, False]}
+    rows = [{**largest, **others}, *({**largest, **others, kind: value + 1} for kind, value in largest.items())]
+    rows.append({**largest, **others, "float16": 70000})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run(saved_models / "numbers", [tmp_path / "in.jsonl"], tmp_path / "out")
+    assert [{name.removesuffix("_out"): value for name, value in line.items()} for line in done.results] == rows[:1]
+    assert [error["code"] for error in done.errors] == ["OUT_OF_RANGE"] * 9
+    assert all(repr(kind) in error["message"] for kind, error in zip([*largest, "float16"], done.errors, strict=True))
+
+
 def test_prediction_that_is_no_number_is_an_error(saved_models: Path, tmp_path: Path) -> None:
     """JSON has no NaN and no infinity: such a row is not written as null."""
     (tmp_path / "in.jsonl").write_text("[1, 1, 1]\n[-1, 1, 1]\n[0, 1, 1]\n")

@@ -13,6 +13,11 @@ INSTANCES = {
     "text": ['"a"', '""', '"a text longer than a string holds in place"', '{"b64": "/wA="}'],
     "image": ['{"image": [[[1], [2], [3]], [[4], [5], [255]]], "key": "k"}'],
     "multi": ['{"a": 1.5, "b-b": [1, -2], "c": true, "d": [[1, 2], [3, 4.5]], "e": ["x", {"b64": "AA=="}]}'],
+    "numbers": [
+        '{"int8": -128, "int16": -32768, "int32": -2147483648, "int64": -9223372036854775808, "uint8": 255, '
+        '"uint16": 65535, "uint32": 4294967295, "uint64": 18446744073709551615, "float16": 65504, "bfloat16": 3e38, '
+        '"float64": 1e308, "bool": [true, false]}'
+    ],
     "variable": ['{"tokens": [1, 2], "key": "a"}', '{"tokens": [3, 4], "key": "b"}'],
 }  # fmt: skip
 

@@ -37,14 +37,15 @@ def watch_file(path: Path) -> Watch:
 
 
 def watch_lines() -> Watch:
-    """Return a watch that prints a line now and then, for logs."""
+    """Return a watch that prints a line now and then, for terminals that draw nothing."""
     started = time.monotonic()
 
     def line(totals: Totals) -> None:
         counts, seconds = totals.counts, time.monotonic() - started
         share = totals.read_bytes / max(1, totals.total_bytes)
         rate = counts.instances / seconds
-        text = f"{counts.instances:,} rows, {counts.failed:,} failed, {share:.0%}, {rate:,.0f} rows/s"
+        left = f", {seconds / share - seconds:,.0f} s left" if share else ""
+        text = f"{counts.instances:,} rows, {counts.failed:,} failed, {share:.0%}, {rate:,.0f} rows/s{left}"
         print(text, file=sys.stderr, flush=True)
 
     return _every(LINE_SECONDS, line)
@@ -68,8 +69,10 @@ def watch_bar(stack: ExitStack) -> Watch:
 
 
 def chosen_watches(path: Path | None, stack: ExitStack) -> list[Watch]:
-    """Return the watches that suit this process's standard error, and the file's."""
-    chosen = [watch_bar(stack) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else watch_lines()]
+    """Return the watches that suit this process's standard error, which is quiet where it is piped, and the file's."""
+    chosen = []
+    if sys.stderr.isatty():
+        chosen.append(watch_lines() if os.environ.get("TERM") == "dumb" else watch_bar(stack))
     if path:
         chosen.append(watch_file(path))
     return chosen
