@@ -236,7 +236,7 @@ def test_destroy_of_a_production_stack_is_refused_whole(clone: Clone, demo: dict
         "serving-repository (Repository)",
     ]
     assert sorted(fate["protects"]) == protected
-    assert "notebook (Instance)" in fate["deletes"]
+    assert "notebook (Instance), with its disks and all that is on them" in fate["deletes"]
     refused = clone.invoke("destroy", "--yes")
     assert refused.returncode == 1
     assert "nothing was deleted. If they may go, run: pulumi config set" in refused.stderr

@@ -179,7 +179,7 @@ def test_unknown_addresses_get_404(local_cloud: LocalCloud, path: str) -> None:
             "/aiplatform/v1/projects/p/locations/l/pipelineJobs",
             "aiplatform.projects.locations.pipelineJobs.create",
         ),
-        ("GET", "/cloudbuild/v1/projects/p/builds", "cloudbuild.projects.builds.list"),
+        ("GET", "/cloudbuild/v1/projects/p/triggers", "cloudbuild.projects.triggers.list"),
         ("GET", "/compute/v1/projects/p/zones", "compute.zones.list"),
         ("GET", "/compute/compute/beta/projects/p/zones", "compute.zones.list"),
     ],

@@ -78,7 +78,7 @@ def test_the_other_engine_is_refused_with_the_command_that_hands_over(clone: Clo
     done = clone.invoke("up", "--engine", "pulumi")
     assert done.returncode == 1
     assert "invoke hand-over --stack local --engine pulumi" in done.stderr
-    assert clone.facts("preview")["changeSummary"] == {"same": 15}
+    assert clone.facts("preview")["changeSummary"] == {"same": 22}
 
 
 def test_a_stack_goes_to_the_cli_and_comes_back_unchanged(clone: Clone, cli: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_stack_goes_to_the_cli_and_comes_back_unchanged(clone: Clone, cli: Pat
     assert "invoke hand-over --stack local --engine embedded" in refused.stderr
     taken = clone.facts("hand-over", "--engine", "embedded")
     assert taken["resources"] == len(before)
-    assert clone.facts("preview")["changeSummary"] == {"same": 15}
-    assert clone.facts("up")["summary"] == {"same": 15}
+    assert clone.facts("preview")["changeSummary"] == {"same": 22}
+    assert clone.facts("up")["summary"] == {"same": 22}
 
 
 def test_handing_over_what_is_not_there_is_refused(clone: Clone) -> None:
