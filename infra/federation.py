@@ -25,10 +25,7 @@ MAPPING = {
 }
 READS = "roles/browser"  # of the project, what it is called and its number
 CHANGES = "roles/aiplatform.user"
-OF_BUCKET = (
-    "roles/storage.legacyBucketReader",
-    "roles/storage.objectViewer",
-)  # where models are uploaded from
+OF_BUCKET = ("roles/storage.legacyBucketReader", "roles/storage.objectViewer")  # models come from there
 
 
 def create_federation(

@@ -24,6 +24,7 @@ APIS = {
     "aiplatform": Api("v1", "vertexAi"),
     "artifactregistry": Api("v1", "artifactRegistry"),
     "cloudbuild": Api("v1", "cloudBuild"),
+    "cloudkms": Api("v1", "kms"),
     "cloudresourcemanager": Api("v3", "resourceManagerV3"),
     "iam": Api("v1", "iamBeta"),
     "notebooks": Api("v2", "workbench"),

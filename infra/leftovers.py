@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from infra.engines import made_by, resources_in, state_file
 from infra.google_apis import connection_to, every
-from infra.google_client import Connection, Json, client
+from infra.google_client import Connection, Json, PredictionApiError, client
 from infra.names import Names
 from infra.setting_table import NAMESPACE
 from infra.stacks import Stack, StackError, known_stacks, read_stack
 
 ACCOUNTS = {
     "build-": "Builds of stack ",
+    "deployer-": "Deploys stack ",
     "notebook-": "Notebook of stack ",
     "prediction-": "Predictions of stack ",
+    "previewer-": "Previews stack ",
 }
 
 
@@ -72,6 +74,7 @@ def _labelled(stack: Stack) -> Iterator[Resource]:
     images = connection_to(stack, "artifactregistry")
     repositories = client(images).projects().locations().repositories()
     yield from _ours("repository", every(images, repositories, "repositories", parent=images.parent))
+    yield from _ours("key", _keys(connection_to(stack, "cloudkms")))
     iam = connection_to(stack, "iam")
     accounts = client(iam).projects().serviceAccounts()
     for account in every(iam, accounts, "accounts", name=f"projects/{project}"):
@@ -80,6 +83,18 @@ def _labelled(stack: Stack) -> Iterator[Resource]:
 
 def _buckets(storage: Connection) -> Iterator[Json]:
     return every(storage, client(storage).buckets(), "items", project=storage.project)
+
+
+def _keys(kms: Connection) -> Iterator[Json]:
+    """Return the keys that still encrypt: Google keeps the records of the others for ever."""
+    rings = client(kms).projects().locations().keyRings()
+    try:
+        for ring in every(kms, rings, "keyRings", parent=kms.parent):
+            found = every(kms, rings.cryptoKeys(), "cryptoKeys", parent=ring["name"])
+            yield from (key for key in found if (key.get("primary") or {}).get("state") == "ENABLED")
+    except PredictionApiError as error:
+        if error.status != 403:  # the API is off: the project has no keys
+            raise
 
 
 def _ours(type_: str, found: Iterator[Json]) -> Iterator[Resource]:

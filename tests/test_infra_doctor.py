@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import httplib2
 import pytest
+import requests
 from invoke import Exit
 
 from infra import check_tasks, doctor, google_client, leftovers, stacks
@@ -206,7 +207,7 @@ def test_a_region_without_machines_is_found(google: type[Google], limit: str, ok
 
 
 def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack: Stack) -> None:
-    """Five lists, of the project and, for Vertex AI, of the region."""
+    """A list of each kind, of the project and, for Vertex AI and keys, of the region."""
     (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
     google.answers["storage.buckets.list"] = {
         "items": [
@@ -229,6 +230,7 @@ def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack
         "aiplatform.projects.locations.endpoints.list",
         "aiplatform.projects.locations.models.list",
         "artifactregistry.projects.locations.repositories.list",
+        "cloudkms.projects.locations.keyRings.list",
         "iam.projects.serviceAccounts.list",
         "notebooks.projects.locations.instances.list",
         "storage.buckets.list",
@@ -272,6 +274,18 @@ def test_what_a_stack_forgot_is_left_over(stack: Stack, local_cloud: LocalCloud)
     assert made.name in {each.name for each in leftovers.find(stack)}
     made.delete()
     assert made.name not in {each.name for each in leftovers.find(stack)}
+
+
+def test_a_key_that_outlived_its_stack_is_left_over_until_it_is_ended(stack: Stack, local_cloud: LocalCloud) -> None:
+    """On the local cloud: found while its version encrypts, and no more once that is to be destroyed."""
+    url = f"{local_cloud.url}/cloudkms/v1"
+    rings = f"{url}/projects/{stack.config['gcp:project']}/locations/us-central1/keyRings"
+    ring = requests.post(f"{rings}?keyRingId={unique('left')}", json={}, timeout=30).json()["name"]
+    body: Any = {"purpose": "ENCRYPT_DECRYPT", "labels": {"app": NAMESPACE, "stack": "gone"}}
+    key = requests.post(f"{url}/{ring}/cryptoKeys?cryptoKeyId=data", json=body, timeout=30).json()
+    assert ("key", key["name"], "gone") in {(each.type, each.name, each.stack) for each in leftovers.find(stack)}
+    assert requests.post(f"{url}/{key['primary']['name']}:destroy", json={}, timeout=30).ok
+    assert key["name"] not in {each.name for each in leftovers.find(stack)}
 
 
 def test_the_task_exits_1_where_something_is_not_right(
