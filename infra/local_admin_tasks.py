@@ -54,7 +54,7 @@ def logs(
         "seconds": "how long: latency, slowStart (default: 1)",
         "code": "the HTTP status: error (default: 503)",
         "times": "how often at most (default: no limit)",
-        "clear": "remove all faults",
+        "clear": "remove all faults there are",
         "json": JSON,
     }
 )
@@ -72,12 +72,12 @@ def faults(
     json: bool = False,
 ) -> dict[str, Any]:
     """List the faults of the local cloud, add one, or clear all of them."""
+    cleared = ask("DELETE", "faults")["cleared"] if clear else []
     if add:
         whole = {"seed": seed, "code": code, "times": times}
         numbers = {name: whole_number(f"--{name}", text, 1) for name, text in whole.items()}
         shares = {"rate": _number("--rate", rate, "0.1"), "seconds": _number("--seconds", seconds, "1.5")}
         ask("POST", "faults", {"kind": add, "method": method, **shares, **numbers})
-    cleared = ask("DELETE", "faults")["cleared"] if clear else []
     active = ask("GET", "faults")["faults"]
     lines = [_fault_line(one) for one in active] or ["no faults"]
     facts = {"faults": active, "cleared": cleared}

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from infra.emulator import apis
-from infra.emulator.calls import HANDLERS, Call
-from infra.emulator.coverage import PROOFS
 from infra.request_logs import parse
+
+# The emulator is imported where it is needed: importing all of it registers its hooks in every test's process.
+PROOFS = Path(__file__).parent / "data" / "emulator-proofs.json"
 
 MOST = 3  # tests that are kept for a method: those that call the fewest others
 WANTED = bool(os.environ.get("LOCAL_CLOUD_PROOFS"))
@@ -40,6 +40,9 @@ def arguments(state: Path, given: tuple[str, ...]) -> list[str]:
 
 def watch_handlers() -> None:
     """Note the calls that tests make in this process too."""
+    from infra.emulator import apis
+    from infra.emulator.calls import HANDLERS, Call
+
     assert apis.__all__
     for method, handler in list(HANDLERS.items()):
 
@@ -76,6 +79,8 @@ def _read() -> set[str]:
 
 def write() -> None:
     """Write what was found, in place of what was known of the same tests."""
+    from infra.emulator.calls import HANDLERS
+
     known: dict[str, list[str]] = orjson.loads(PROOFS.read_bytes()) if PROOFS.exists() else {}
     methods = {method for called in RECORDER.found.values() for method in called} | set(known)
     proofs = {}

@@ -9,6 +9,7 @@ import pytest
 from infra.emulator import clock
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError
+from infra.emulator.objects import prepare
 from infra.emulator.resources import Resources
 
 SOON = timedelta(seconds=60)  # more than any machine needs between two lines
@@ -18,6 +19,7 @@ SOON = timedelta(seconds=60)  # more than any machine needs between two lines
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     """A cloud's state without a server."""
     cloud = Cloud(Resources(tmp_path / "cloud.sqlite"), tmp_path, "http://127.0.0.1:1")
+    prepare(cloud)
     yield cloud
     cloud.resources.close()
 

@@ -158,7 +158,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_is_really_full_is_told_cleanly(small_disk: Path) -> None:
     """Every write is refused with the reason while there is no room, nothing is torn, and deleting makes room."""
     cloud = start_cloud(small_disk / "state")
-    bucket = new_bucket(storage_client(cloud))
+    client = storage_client(cloud)
+    bucket = new_bucket(client)
     path = f"/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name="
     contents = [random.Random(number).randbytes(900_000) for number in range(20)]
     answers = [call(cloud, "POST", f"{path}{number}", data=content) for number, content in enumerate(contents)]
@@ -182,6 +183,7 @@ def test_a_disk_that_is_really_full_is_told_cleanly(small_disk: Path) -> None:
         names[str(number)].delete()
     assert names[str(stored[-1])].download_as_bytes() == contents[stored[-1]]
     assert call(cloud, "POST", endpoints, json={"displayName": "room"}).status_code == 200
+    client.close()
     cloud.stop()
     assert problems_of(small_disk / "state") == []
     assert "Traceback" not in (small_disk / "state" / "emulator.stderr").read_text()

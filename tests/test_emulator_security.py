@@ -13,6 +13,7 @@ from googleapiclient.errors import HttpError
 from infra.emulator import apis, clock
 from infra.emulator.calls import Cloud
 from infra.emulator.dispatch import Incoming, answer
+from infra.emulator.objects import prepare
 from infra.emulator.resources import Resources
 from tests.cloud import LocalCloud
 from tests.google import build
@@ -101,6 +102,7 @@ def test_a_key_rotates_when_its_time_comes(tmp_path: Path) -> None:
     """The clock moves on three periods and a half: one new primary version, and the next time lies ahead."""
     assert apis.__all__
     cloud = Cloud(Resources(tmp_path / "cloud.sqlite"), tmp_path, "http://127.0.0.1:1")
+    prepare(cloud)
 
     def send(verb: str, path: str, query: str = "", body: Any = None) -> Any:
         incoming = Incoming(verb, f"/cloudkms/v1/{LOCATION}/keyRings{path}", query, {}, orjson.dumps(body or {}))

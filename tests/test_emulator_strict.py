@@ -17,6 +17,7 @@ from tests.cloud import LocalCloud, start_cloud
 
 ROBOT = "robot@strict-project.iam.gserviceaccount.com"
 MODELS = "/aiplatform/v1/projects/strict-project/locations/us-central1/models"
+CLIENTS: list[storage.Client] = []
 POLICY = "/cloudresourcemanager/v1/projects/strict-project"
 SERVICE = "/serviceusage/v1/projects/strict-project/services/aiplatform.googleapis.com"
 
@@ -39,7 +40,16 @@ def client(cloud: LocalCloud, token: str) -> storage.Client:
     """Return Google's storage client with somebody's token."""
     credentials = Credentials(token)  # type: ignore[no-untyped-call]
     options = {"api_endpoint": cloud.url}
-    return storage.Client(project="strict-project", credentials=credentials, client_options=options)
+    CLIENTS.append(made := storage.Client(project="strict-project", credentials=credentials, client_options=options))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close the clients that a test made."""
+    yield
+    while CLIENTS:
+        CLIENTS.pop().close()
 
 
 def bind(cloud: LocalCloud, *bindings: tuple[str, str]) -> None:

@@ -68,7 +68,9 @@ def _rows() -> Iterator[Row]:
         api = method.partition(".")[0]
         versions = tuple(version for version in VERSIONS[api] if method in _methods(api, version))
         handler = HANDLERS[method]
-        place = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+        name = getattr(handler, "__name__", "<lambda>")  # those made from a table have none of their own
+        module = handler.__module__.rpartition(".")[2]
+        place = module if name == "<lambda>" else f"{module}.{name}"
         proof, test = _best(proofs.get(method, []), kinds)
         yield Row(method, versions, place, proof, test)
 
