@@ -41,7 +41,7 @@ from infra.serving_image import PREBUILT
 from infra.setting_table import WRAPPERS
 from infra.settings import NAMESPACE, from_config
 from infra.stacks import Stack, read_stack, write_setting
-from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, whole_number
+from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, decimal, known_wrapper, need_option, whole_number
 from model.errors import UserError
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
@@ -218,23 +218,117 @@ def predict_here(  # a task's options
     return facts
 
 
-@step("Run again: invoke results", job="the job's id (default: the latest)", wrapper="of this wrapper", **STACK, **JSON)
-def results(_: Context, json: bool = False, job: str = "", wrapper: str = "", stack: str = "local") -> Facts:
+@step(
+    "Run again: invoke results",
+    iterable=["format"],
+    job="the job's id (default: the latest)",
+    wrapper="of this wrapper",
+    predictions="any output folder of a service or of model.batch_predict, here or on gs://: no stack is asked",
+    instances="with --predictions: what was sent, here or on gs:// (JSON Lines, CSV, TFRecord, a file list)",
+    instances_format="jsonl, csv, tf-record, tf-record-gzip or file-list (default: as the file's name tells)",
+    key_field="the instances' field that holds their key (default: key)",
+    output="with --predictions: where the results go (default: build/results/ and the folder's name)",
+    format="jsonl, csv or parquet (repeat for more; default: all)",
+    **STACK,
+    **JSON,
+)
+def results(
+    _: Context,
+    json: bool = False,
+    job: str = "",
+    wrapper: str = "",
+    stack: str = "local",
+    predictions: str = "",
+    instances: str = "",
+    instances_format: str = "",
+    key_field: str = "key",
+    output: str = "",
+    format: Any = None,  # noqa: A002 - the option's name
+) -> Facts:
     """A job's shards + its instances -> build/results/JOB/joined.*; exits 1 unless every row is accounted for."""
-    from model.results import find_shards, join, read_targets
+    from model.results import asked_instances, find_shards, join, join_places, read_targets
     from model.summary import describe
+    from model.tables import FORMATS
 
-    run = batch_runs.recall(JOBS, stack, job, known_wrapper(wrapper) if wrapper else "")
-    folder = RESULTS / run.id
-    found = deployment.outputs(read_stack(stack))
-    batch_runs.download(found, run, folder / "shards")
-    run = own_runs.with_instances_here(found, run, folder)
-    targets = read_targets(Path(run.targets)) if run.targets else None
-    summary = join(batch_runs.unchanged_instances(run), *find_shards(folder / "shards"), folder, targets=targets)
-    facts = {"wrapper": run.wrapper, "job": run.id, "output": str(folder / "joined.jsonl"), **asdict(summary)}
-    answer(json, facts, f"{run.id}: {describe(summary)}", f"{folder}/joined.{{jsonl,csv,parquet}}, summary.json")
+    formats = tuple(format or FORMATS)
+    if predictions:
+        name = Path(predictions.rstrip("/")).name
+        folder, about = Path(output) if output else RESULTS / name, {"job": name}
+        need_option("--instances", instances, "FILE")
+        summary = join_places((instances, predictions), folder, formats, instances_format, key_field)
+    else:
+        run = batch_runs.recall(JOBS, stack, job, known_wrapper(wrapper) if wrapper else "")
+        folder, about = RESULTS / run.id, {"wrapper": run.wrapper, "job": run.id}
+        found = deployment.outputs(read_stack(stack))
+        batch_runs.download(found, run, folder / "shards")
+        run = own_runs.with_instances_here(found, run, folder)
+        targets = read_targets(Path(run.targets)) if run.targets else None
+        shards, errors = find_shards(folder / "shards")
+        asked = asked_instances(batch_runs.unchanged_instances(run), shards, instances_format, key_field)
+        summary = join(asked, shards, errors, folder, formats, targets)
+    facts = {**about, "output": str(folder / "joined.jsonl"), **asdict(summary)}
+    files = ", ".join([*(f"joined.{kind}" for kind in formats), "summary.json"])
+    answer(json, facts, f"{about['job']}: {describe(summary)}", f"{folder}/: {files}")
     if not summary.complete:
-        raise Exit(f"The results of {run.id} are not complete. See {folder / 'summary.json'}", 1)
+        raise Exit(f"The results of {about['job']} are not complete. See {folder / 'summary.json'}", 1)
+    return facts
+
+
+@step(
+    "Nothing was changed. Run again: invoke verify",
+    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
+    tolerance="how far a value may be off (default: 0.0001)",
+    job="compare this job's predictions, in place of a new one's",
+    **WRAPPER,
+    **STACK,
+    **JSON,
+)
+def verify(
+    _: Context,
+    instances: str = "test",
+    tolerance: str = "0.0001",
+    job: str = "",
+    wrapper: str = "decorator",
+    stack: str = "local",
+    json: bool = False,
+) -> Facts:
+    """Bare model, batch job and endpoint on the same instances: the largest difference; exits 1 beyond tolerance."""
+    from infra.online_predictions import predict_many
+    from model import verification
+    from model.evaluation import rmse_of
+    from model.results import find_shards
+
+    limit = decimal("--tolerance", tolerance, 0.0001)
+    found = deployment.outputs(read_stack(stack))
+    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
+    endpoint = batch_runs.endpoint(found, stack, wrapper)
+    rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)  # it is this machine's model
+    run = batch_runs.recall(JOBS, stack, job, wrapper) if job else None
+    file = batch_runs.unchanged_instances(run) if run else instances_file(instances, known_wrapper(wrapper))[0]
+    if run is None:
+        run = batch_runs.submit(found, stack, wrapper, file, None)
+        batch_runs.remember(run, JOBS)
+    with job_counter(run.id) as shown:
+        batch_runs.follow(found, run, shown)
+    shards = RESULTS / run.id / "shards"
+    batch_runs.download(found, run, shards)
+    rows = [jsonlib.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    ways = {
+        "bare model": verification.bare_values(MODEL, file),
+        "batch": verification.batch_values(find_shards(shards)[0]),
+        "online": verification.online_values(rows, predict_many(found, endpoint, rows)),
+    }
+    pairs = verification.compare(ways, limit)
+    within = all(pair.within for pair in pairs)
+    facts = {"stack": stack, "wrapper": wrapper, "job": run.id, "instances": len(rows), "tolerance": limit}
+    facts |= {
+        "within": within,
+        "largest": max(pair.largest for pair in pairs),
+        "pairs": [asdict(pair) for pair in pairs],
+    }
+    answer(json, facts, *(verification.describe(pair, limit) for pair in pairs))
+    if not within:
+        raise Exit(f"Predictions of {wrapper} differ by more than {limit:g}", 1)
     return facts
 
 
@@ -460,6 +554,7 @@ namespace = Collection(
     validate,
     predict,
     results,
+    verify,
     predict_online,
     promote,
     rollback,

@@ -45,6 +45,23 @@ def whole_number(option: str, text: str, example: int) -> int:
         raise InfraError(f"{option} is {text!r}; wanted: a whole number. Run with: {option} {example}") from None
 
 
+def decimal(option: str, text: str, example: float) -> float:
+    """Read an option's number, not negative and not infinite."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise InfraError(f"{option} is {text!r}; wanted: a number from 0 on. Run with: {option} {example:g}")
+    return number
+
+
+def need_option(option: str, value: str, example: str) -> None:
+    """Refuse a command line that lacks an option."""
+    if not value:
+        raise InfraError(f"{option} is missing. Run with: {option} {example}")
+
+
 def known_wrapper(name: str) -> Any:
     """Refuse a wrapper that there is not."""
     if name not in WRAPPERS:

@@ -18,6 +18,7 @@ from model.instance_files import Instances, instances_of, numbered_lines
 from model.joining import JOINED_LINES, ODD, UNJOINED_LINES, write_joined
 from model.keys import Key
 from model.reading import Read, read
+from model.result_folders import local_file, local_folder
 from model.result_lines import Prediction, read_prediction
 from model.summary import Summary, describe, summarise
 from model.tables import FORMATS, write_tables
@@ -109,6 +110,20 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     return results, errors
 
 
+def join_places(
+    places: tuple[str, str],
+    output: Path,
+    formats: Sequence[str] = FORMATS,
+    kind: str = "",
+    key: str = "key",
+    targets: Mapping[Key, float] | None = None,
+) -> Summary:
+    """Join an instances file and a job's output folder, each on this machine or on gs://."""
+    instances = local_file(places[0], output / "instances")
+    shards, errors = find_shards(local_folder(places[1], output / "shards"))
+    return join(asked_instances(instances, shards, kind, key), shards, errors, output, formats, targets)
+
+
 def asked_instances(path: Path, shards: Sequence[Path], kind: str = "", key: str = "key") -> Instances:
     """Return an instances file; a CSV file's keys are of the kind that the results have: integers, or text."""
     found = instances_of(path, kind, key=key)
@@ -139,21 +154,24 @@ def read_targets(path: Path) -> dict[Key, float]:
 
 
 def _program(options: argparse.Namespace) -> Outcome:
-    shards, errors = find_shards(options.predictions)
-    targets = read_targets(options.targets) if options.targets else None
-    formats = tuple(options.format or FORMATS)
-    asked = asked_instances(options.instances, shards, options.instances_format, options.key_field)
-    summary = join(asked, shards, errors, options.output, formats, targets)
+    summary = join_places(
+        (options.instances, options.predictions),
+        options.output,
+        tuple(options.format or FORMATS),
+        options.instances_format,
+        options.key_field,
+        read_targets(options.targets) if options.targets else None,
+    )
     return Outcome(describe(summary), asdict(summary), 0 if summary.complete else INCOMPLETE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exit 1 where the results are not complete."""
     made = parser("model.results", "Instances + result shards -> predictions joined by key")
-    made.add_argument("--instances", type=Path, required=True, metavar="FILE", help="what was sent, with keys")
+    made.add_argument("--instances", required=True, metavar="FILE", help="what was sent, with keys; or gs://")
     made.add_argument("--instances-format", choices=list(Format), default="", help="default: as its name tells")
     made.add_argument("--key-field", default="key", metavar="F", help="the instances' field that holds the key")
-    made.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="the job's output folder")
+    made.add_argument("--predictions", required=True, metavar="DIR", help="the job's output folder; or gs://")
     made.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the joined files go")
     made.add_argument("--format", action="append", choices=FORMATS, help="one format (repeat; default: all)")
     made.add_argument("--targets", type=Path, metavar="FILE", help="true prices by key, for the RMSE")

@@ -100,6 +100,34 @@ def test_predict_online_answers_as_the_tutorial(clone: Clone, demo: dict[str, An
         assert other["prediction_with_key"] == pytest.approx([*one["prediction"], one["key"]], abs=1e-4)
 
 
+@pytest.mark.parametrize("wrapper", ["decorator", "functional"])
+def test_verify_finds_all_ways_within_tolerance(clone: Clone, demo: dict[str, Any], wrapper: str) -> None:
+    """Bare model, the demo's own batch job and the endpoint give the same predictions."""
+    [job] = [job["job"] for job in demo["jobs"] if job["wrapper"] == wrapper]
+    facts = clone.facts("verify", "--wrapper", wrapper, "--job", job)
+    assert (facts["within"], facts["instances"], len(facts["pairs"])) == (True, 102, 3)
+    assert all(pair["compared"] == 102 and pair["largest"] <= 1e-4 for pair in facts["pairs"])
+    refused = clone.invoke("verify", "--tolerance", "-1")
+    assert refused.returncode == 1
+    assert "--tolerance is '-1'" in refused.stderr
+
+
+def test_results_of_any_folder_are_joined_without_a_stack(clone: Clone, demo: dict[str, Any], tmp_path: Path) -> None:
+    """Shards and instances by path; only what is asked for is written, and what lacks is named."""
+    [job] = [job["job"] for job in demo["jobs"] if job["wrapper"] == "functional"]
+    shards = str(clone.path / "build" / "results" / job / "shards")
+    command = ["results", "--predictions", shards, "--output", str(tmp_path / "out"), "--format", "jsonl"]
+    asked = clone.path / "build" / "instances" / "functional-test.jsonl"
+    facts = clone.facts(*command, "--instances", str(asked))
+    assert (facts["complete"], facts["joined"]) == (True, 102)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "joined.jsonl",
+        "summary.json",
+        "unjoined.jsonl",
+    ]
+    assert "--instances is missing" in clone.invoke(*command).stderr
+
+
 def test_predict_takes_a_users_file_and_reports_a_bad_line(clone: Clone, demo: dict[str, Any], tmp_path: Path) -> None:
     """A bad line fails alone: the others are predicted and joined, the bad one is listed with its reason."""
     assert demo

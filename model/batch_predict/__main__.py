@@ -20,6 +20,7 @@ from model.batch_predict.progress import Watch, chosen_watches
 from model.batch_predict.remote_output import staging, upload
 from model.batch_predict.run import run
 from model.batch_predict.settings import BrokenOffError, Exit, Settings, State, UnusableError
+from model.batch_predict.tables import TableFormat
 from model.batch_predict.totals import Totals
 from model.gcs import SCHEME
 from model.lifetime import starter
@@ -103,6 +104,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         listed=options.listed,
         parity=options.parity,
         on_duplicate_key=options.on_duplicate_key,
+        predictions_format=TableFormat(options.predictions_format),
     )
 
 
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--workers", type=positive, metavar="N", help="parser processes (default: one per processor)")
     add("--on-duplicate-key", choices=("error", "keep"), default="keep", help="refuse, or count and tell (default)")
+    add("--predictions-format", choices=list(TableFormat), default="jsonl", help="of the result shards")
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
     add(
         "--listed",

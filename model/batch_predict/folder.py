@@ -16,11 +16,14 @@ from model.batch_predict.inputs import InputFile
 from model.batch_predict.scan import Scan, digest_folder, scan_files
 from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
 from model.batch_predict.shard import ShardFiles, shard_files
+from model.batch_predict.tables import Table, TableFormat
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
+from model.files import replacing, sha256
 from model.signature import Signature
 
 WORK = ".batch_predict"
 MANIFEST = "manifest.json"
+TABLES = {TableFormat.CSV.suffix, TableFormat.PARQUET.suffix}
 LOCK_SECONDS = 2.0  # a killed run's workers are gone within milliseconds
 
 
@@ -46,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
     config: InstanceConfig = AS_IT_IS
     parity: str = ""
     csv_rows: str = ""
+    predictions_format: str = TableFormat.JSONL
 
     @property
     def complete(self) -> bool:
@@ -128,7 +132,13 @@ def new_plan(settings: Settings, files: Sequence[InputFile], signature: Signatur
     inputs = [InputRecord(file.name, file.size, format=file.format.value) for file in files]
     batch = settings.batch_size or DEFAULT_BATCH
     count, seed = settings.shards or shards, settings.seed
-    own = (settings.with_instance, settings.config, settings.parity, settings.csv_rows)
+    own = (
+        settings.with_instance,
+        settings.config,
+        settings.parity,
+        settings.csv_rows,
+        settings.predictions_format.value,
+    )
     return Plan(inputs, "", str(signature), batch, count, seed, *own)
 
 
@@ -165,33 +175,46 @@ def _take_back(output: Path, work: Path, plan: Plan) -> None:
     (output / MANIFEST).unlink(missing_ok=True)
     write_json(work / "plan.json", msgspec.to_builtins(plan))
     for number in range(plan.shards):
-        for final, kept in zip(published(output, number, plan.shards), shard_files(work, number)[:2], strict=True):
-            if final.exists():
+        for final, kept in zip(published(output, number, plan), shard_files(work, number)[:2], strict=True):
+            if final.suffix in TABLES:  # its lines are still there
+                final.unlink(missing_ok=True)
+            elif final.exists():
                 final.replace(kept)
 
 
-def published(output: Path, number: int, shards: int) -> tuple[Path, Path]:
+def published(output: Path, number: int, plan: Plan) -> tuple[Path, Path]:
     """Return where a shard's results and errors lie in the end."""
-    results, errors = shard_names(number, shards)
+    results, errors = shard_names(number, plan.shards, TableFormat(plan.predictions_format))
     return output / results, output / errors
 
 
-def shard_names(number: int, shards: int) -> tuple[str, str]:
+def shard_names(number: int, shards: int, kind: TableFormat = TableFormat.JSONL) -> tuple[str, str]:
     """Return the final names of a shard's results and errors."""
-    results, errors = (f"prediction.{kind}-{number:05d}-of-{shards:05d}" for kind in ("results", "errors"))
-    return results, errors
+    results, errors = (f"prediction.{name}-{number:05d}-of-{shards:05d}" for name in ("results", "errors"))
+    return results + kind.suffix, errors
 
 
-def publish(folder: Folder, manifest: dict[str, Any]) -> None:
+def publish(folder: Folder, manifest: dict[str, Any], table: Table) -> None:
     """Give the shards their names, and then write the manifest: where it lies, the shards are whole."""
     for number in range(folder.plan.shards):
         files: ShardFiles = shard_files(folder.work, number)
-        for final, kept in zip(published(folder.output, number, folder.plan.shards), files[:2], strict=True):
+        results, errors = published(folder.output, number, folder.plan)
+        for kept in files[:2]:
             kept.touch()
-            kept.replace(final)
+        if table.kind is TableFormat.JSONL:
+            files.results.replace(results)
+        else:  # the lines stay: a run that was stopped goes on with them
+            manifest["shards"][number]["sha256"] = _write_table(table, files.results, results)
+        files.errors.replace(errors)
     write_json(folder.output / MANIFEST, manifest)
     if manifest["state"] == State.FINISHED:
         shutil.rmtree(folder.work)
+
+
+def _write_table(table: Table, lines: Path, target: Path) -> str:
+    with replacing(target) as temporary:
+        table.write(lines, temporary)
+    return sha256(target)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,6 +12,7 @@ from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
 from model.batch_predict.settings import State, UnusableError
 from model.batch_predict.shard import Counts, Entry, last_entry, shard_files
+from model.batch_predict.tables import TableFormat
 from model.batch_predict.totals import Totals
 from model.batch_predict.worker import Job
 
@@ -68,7 +69,8 @@ def make_manifest(
     if totals.state is State.FINISHED:
         check(left == 0, f"{left} instances were not read")
         check_lines(counts, scan)
-    shards = [shard_record(number, folder.plan.shards, entry) for number, entry in enumerate(entries)]
+    kind = TableFormat(folder.plan.predictions_format)
+    shards = [shard_record(number, folder.plan.shards, entry, kind) for number, entry in enumerate(entries)]
     plan = complete_plan(folder.plan, scan, job.settings.saved_model)
     outcome = {"state": totals.state, "not_attempted": left, "stopped_at": totals.stopped_at}
     return manifest_of(counts, plan, shards, outcome, facts)
@@ -94,9 +96,9 @@ def manifest_of(
     }
 
 
-def shard_record(number: int, shards: int, entry: Entry) -> dict[str, Any]:
+def shard_record(number: int, shards: int, entry: Entry, kind: TableFormat = TableFormat.JSONL) -> dict[str, Any]:
     """Return what the manifest says of a shard."""
-    results, errors = shard_names(number, shards)
+    results, errors = shard_names(number, shards, kind)
     return {
         "file": results,
         "rows": entry.counts.predicted,

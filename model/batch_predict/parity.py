@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from model.batch_predict.folder import published
+from model.batch_predict.folder import shard_names
 from model.instances import WHITESPACE
 from model.rejections import Rejection, read_key
 
@@ -71,7 +71,7 @@ def write_stats(output: Path, shards: int) -> None:
     """Write the services' error files beside the row by row ones: one line a message, with its number of batches."""
     decode = msgspec.json.Decoder(_Record).decode
     for number in range(shards):
-        errors = published(output, number, shards)[1]
+        errors = output / shard_names(number, shards)[1]
         records = map(decode, errors.read_bytes().splitlines())
         batches = dict.fromkeys((record.batch, record.message) for record in records)
         counts = Counter(message for _, message in batches)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.folder import Folder, complete_plan, open_folder, publish, write_json
+from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import predict_group
 from model.batch_predict.manifest import duplicate_facts, make_manifest, not_attempted
@@ -28,6 +29,7 @@ from model.batch_predict.readers import read_headers
 from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import last_entry, open_shard, shard_files
+from model.batch_predict.tables import Table
 from model.batch_predict.totals import Totals
 from model.batch_predict.transforms import fitting
 from model.batch_predict.worker import Job, work
@@ -71,8 +73,16 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
         if folder.fresh:
             shutil.rmtree(folder.work, ignore_errors=True)
         raise
-    publish(folder, manifest)
+    publish(folder, manifest, Table(signature, settings.predictions_format, _heads(settings, files)))
     return _told(settings, folder, manifest)
+
+
+def _heads(settings: Settings, files: Sequence[InputFile]) -> tuple[str, ...]:
+    """Return what results say before the prediction."""
+    if settings.config.key_field:
+        return ("key",)
+    named = settings.with_instance or any(file.format is Format.FILE_LIST for file in files)
+    return ("instance", *settings.config.excluded) if named else ()
 
 
 def _told(settings: Settings, folder: Folder, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 
 from model.batch_predict.formats import Format
+from model.batch_predict.tables import TableFormat
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 from model.errors import UserError
 
@@ -75,4 +76,5 @@ class Settings:
     on_duplicate_key: str = "keep"  # or "error"
     parity: str = ""  # the service whose failures of whole batches are copied
     instances_format: Format | None = None  # None: as each file's name tells
+    predictions_format: TableFormat = TableFormat.JSONL
     csv_rows: str = ""  # "object", "array", or as the header fits
