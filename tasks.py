@@ -5,6 +5,7 @@ A task calls functions of infra and model, prints a summary for people and, with
 
 import json as jsonlib
 import os
+import shlex
 import sys
 import time
 from contextlib import redirect_stdout
@@ -159,6 +160,7 @@ def validate(
 @step(
     "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
     instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file (not on vertex: or gs://)",
+    beam_options="of Beam, with --on beam, such as '--subnetwork=… --max_num_workers=9', or another runner's",
     on="vertex (default: a batch prediction job), local (the engine on this machine) or beam (DirectRunner, Dataflow)",
     job="follow this job again instead of starting one",
     alias="the version of this alias, such as production (default: the stack's own version)",
@@ -177,12 +179,13 @@ def predict(
     alias: str = "",
     on_duplicate_key: str = "error",
     on: str = "vertex",
+    beam_options: str = "",
 ) -> Facts:
     """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end; or the same without one."""
     began = time.monotonic()
     found = deployment.outputs(read_stack(stack))
     if own_runs.known_place(on) != own_runs.VERTEX:
-        return predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, json)
+        return predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, beam_options, json)
     if job:
         run = batch_runs.recall(JOBS, stack, job)
     else:
@@ -200,7 +203,14 @@ def predict(
 
 
 def predict_here(  # a task's options
-    found: Facts, instances: str, wrapper: str, stack: str, on: str, on_duplicate_key: str, json: bool
+    found: Facts,
+    instances: str,
+    wrapper: str,
+    stack: str,
+    on: str,
+    on_duplicate_key: str,
+    beam_options: str,
+    json: bool,
 ) -> Facts:
     """Predict without the prediction service: by the batch engine, here or on Beam, from and to the same places."""
     began = time.monotonic()
@@ -210,7 +220,7 @@ def predict_here(  # a task's options
         instances = str(file)
     run = own_runs.plan_run(found, stack, wrapper, instances, targets, on)
     say(f"run {run.id}: {run.instances} -> {run.model}, on {on}")
-    facts = own_runs.facts(run, own_runs.predict(found, run), time.monotonic() - began)
+    facts = own_runs.facts(run, own_runs.predict(found, run, shlex.split(beam_options)), time.monotonic() - began)
     batch_runs.remember(run, JOBS)
     counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
     answer(json, facts, f"{run.id}: {counted}; {facts['output']}")

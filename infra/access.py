@@ -28,6 +28,16 @@ def create_prediction_account(
     return account
 
 
+def allow_dataflow(settings: Settings, bucket: gcp.storage.Bucket, account: gcp.serviceaccount.Account) -> None:
+    """Let Dataflow's workers run as the predictions' account: they read instances and write predictions themselves."""
+    gcp.storage.BucketIAMMember(
+        "prediction-uses-bucket", bucket=bucket.name, role="roles/storage.objectUser", member=account.member
+    )
+    gcp.projects.IAMMember(
+        "prediction-runs-dataflow", project=settings.project, role="roles/dataflow.worker", member=account.member
+    )
+
+
 def create_notebook_account(
     settings: Settings,
     names: Names,

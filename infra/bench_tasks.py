@@ -14,7 +14,7 @@ from infra.task_options import JSON
 PROGRAMS = {
     "predict": "model.bench predict",
     "beam": "model.bench beam",
-    "scaling": "model.bench.scaling",
+    "scaling": "infra.scaling --measure",
     "cloud": "infra.cloud_bench",
 }
 
@@ -26,7 +26,7 @@ _DEFAULT = None if _NAMED else "predict"
 @task(
     positional=["what"],
     help={
-        "what": "predict (default), beam, or cloud (the local cloud beside other storage emulators)",
+        "what": "predict (default), beam, scaling (then draws model/docs/scaling.svg), or cloud (the local cloud)",
         "rows": "rows to predict (default: 1,000,000)",
         "quick": "a tenth of the rows, once: whether all runs, not how fast",
         **JSON,

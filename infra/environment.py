@@ -16,6 +16,7 @@ FOR_NOTEBOOK = ("compute", "notebooks")
 FOR_PLATFORM = {CLASSIC: ("ml",)}
 FOR_NETWORK = ("compute",)
 FOR_KEY = ("cloudkms",)
+FOR_DATAFLOW = ("compute", "dataflow")
 FOR_GITHUB = ("iamcredentials", "sts")
 STALE_DAYS = 7  # how long replaced or deleted objects, and unfinished uploads, are kept
 
@@ -36,6 +37,7 @@ def wanted_apis(settings: Settings) -> tuple[str, ...]:
         FOR_NOTEBOOK: settings.notebook,
         FOR_NETWORK: settings.private_network,
         FOR_KEY: bool(settings.kms_key),
+        FOR_DATAFLOW: settings.dataflow,
         FOR_GITHUB: bool(settings.github_repository),
     }
     wanted = (name for group, on in groups.items() if on for name in group)

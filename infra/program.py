@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from infra.access import create_notebook_account, create_prediction_account
+from infra.access import allow_dataflow, create_notebook_account, create_prediction_account
 from infra.classic_serving import create_classic_model
 from infra.encryption import create_key
 from infra.environment import create_bucket, enable_apis
@@ -29,6 +29,8 @@ def deploy() -> None:
     key = create_key(settings, labels, depends_on=apis)
     bucket = create_bucket(settings, labels, key, depends_on=apis)
     prediction_account = create_prediction_account(names, bucket, depends_on=apis)
+    if settings.dataflow:
+        allow_dataflow(settings, bucket, prediction_account)
     network = create_network(settings, names, depends_on=apis) if settings.private_network else None
 
     registry: dict[str, Any] = {}

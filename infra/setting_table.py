@@ -118,6 +118,7 @@ OWN = (
     _own(
         "production", "Whether bucket, models and images are protected from deletion and replacement.", boolean, False
     ),
+    _own("dataflow", "Whether predictions may run on Dataflow too: invoke predict --on beam.", boolean, False),
     _own("forceDestroy", "Whether destroy deletes a bucket that still holds objects.", boolean, False),
     _own("labels", "Labels on everything that takes them.", labels(OWN_LABELS), {}, {"team": "pricing"}),
     _own(

@@ -52,6 +52,7 @@ class Settings:
     predictions_ttl_days: int
     soft_delete_days: int
     production: bool
+    dataflow: bool
     force_destroy: bool
     labels: Mapping[str, str]
     allowed_regions: tuple[str, ...]  # empty: the stack's alone

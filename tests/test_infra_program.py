@@ -186,6 +186,19 @@ def test_roles_are_the_least_and_bound_to_the_bucket_where_they_can_be(full: tup
     }
 
 
+def test_dataflow_is_allowed_where_the_stack_wants_it() -> None:
+    """Workers of Dataflow run as the predictions' account, which then writes to the bucket; else it does not."""
+    recorder, _ = run_program({**GOOGLE, f"{NAMESPACE}:dataflow": "true"})
+    roles = {
+        args.inputs["role"]
+        for name, args in recorder.resources.items()
+        if name.startswith("prediction-")
+        if args.typ.endswith("Member")
+    }
+    assert roles == {"roles/storage.objectViewer", "roles/storage.objectUser", "roles/dataflow.worker"}
+    assert recorder.resources["dataflow-api"].inputs["service"] == "dataflow.googleapis.com"
+
+
 def test_the_notebook_has_no_public_address_and_its_own_account(full: tuple[Recorder, dict[str, Any]]) -> None:
     """It is shielded, off when idle, and never runs as the project's default account."""
     (notebook,) = full[0].of("Instance")

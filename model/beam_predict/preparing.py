@@ -18,7 +18,7 @@ from model.beam_predict.work import WORK, Work, shard_count
 from model.signature import read_signature
 
 PLAN = "plan.json"
-ONE_PROCESS = 128 << 20  # bytes of input that are sooner predicted than Beam starts a second process
+ONE_PROCESS = 512 << 20  # bytes of input that are sooner predicted than Beam starts a second process
 
 
 def prepare(settings: Settings, saved_model: str, output: str, runner: str) -> Work:
