@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import requests
@@ -13,8 +14,9 @@ from tests.cloud import LocalCloud
 _numbers = itertools.count(1)
 
 
+@cache
 def storage_client(cloud: LocalCloud) -> storage.Client:
-    """Return google-cloud-storage's client for a local cloud."""
+    """Return google-cloud-storage's client for a local cloud; kept, so that no test leaves open connections behind."""
     options = {"api_endpoint": cloud.url}
     credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth annotates half of itself
     return storage.Client(project="local-project", credentials=credentials, client_options=options)
