@@ -107,6 +107,8 @@ def test_model_service(local_cloud: LocalCloud, artifact: str, api: Any) -> None
     copy = models.get_model(name=f"{model}@2")
     assert (copy.original_model_info.model, copy.model_source_info.copy) == (f"{model}@1", True)
     assert models.get_model(name=model).version_id == "1"
+    with pytest.raises(BadRequest, match="'Bad Id' is not valid"):
+        models.copy_model({"parent": PARENT, "source_model": model, "model_id": "Bad Id"})
     other = models.copy_model({"parent": PARENT, "source_model": model}).result().model
     assert other != model
 

@@ -8,10 +8,10 @@ from infra.emulator.calls import Call, handles
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.model_artifacts import artifacts_folder, copy_folder, remove_artifact
 from infra.emulator.model_versions import Version, find_version, get_model, put_version
-from infra.emulator.models import MODEL_FIELDS, place, store
+from infra.emulator.models import MODEL_FIELDS, id_findings, place, store
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri
 from infra.emulator.resources import Json
-from infra.emulator.vertex_rules import REQUIRED, found_errors
+from infra.emulator.vertex_rules import REQUIRED, found_errors, refuse
 
 FORMAT = "custom-trained"
 OWN = ("versionId", "versionAliases", "versionCreateTime", "versionUpdateTime", "etag")  # of a version, not of its copy
@@ -22,6 +22,7 @@ def copy(call: Call) -> Any:
     """Copy a model's version as a new model (`modelId`) or as a version of another one (`parentModel`)."""
     if not call.body.get("sourceModel"):
         raise found_errors([("source_model", REQUIRED)])
+    refuse(id_findings(call.body))
     source = find_version(call.resources, call.body["sourceModel"])
     model = place(call)
     folder = copy_folder(call.cloud, artifacts_folder(call.cloud) / source.artifact) if source.artifact else None

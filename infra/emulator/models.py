@@ -105,11 +105,9 @@ def _failed(call: Call, model: str, error: ApiError) -> Json | None:
     return operations.shown(call.cloud, stored) if stored else None
 
 
-def _findings(request: Json, sent: Json) -> list[Finding]:
-    path = "model"
-    findings = display_name_findings(sent, path) + label_findings(sent, path)
-    if not (sent.get("containerSpec") or {}).get("imageUri"):
-        findings.append((f"{path}.container_spec.image_uri", REQUIRED))
+def id_findings(request: Json) -> list[Finding]:
+    """Check the id that a request wants for a new model."""
+    findings: list[Finding] = []
     model_id = request.get("modelId", "")
     if model_id and not MODEL_ID.fullmatch(model_id):
         rule = "up to 63 characters of [a-z0-9_-], the first neither a number nor a hyphen"
@@ -117,6 +115,14 @@ def _findings(request: Json, sent: Json) -> list[Finding]:
     if model_id and request.get("parentModel"):
         findings.append(("model_id", "Only one of model_id and parent_model can be set."))
     return findings
+
+
+def _findings(request: Json, sent: Json) -> list[Finding]:
+    path = "model"
+    findings = display_name_findings(sent, path) + label_findings(sent, path)
+    if not (sent.get("containerSpec") or {}).get("imageUri"):
+        findings.append((f"{path}.container_spec.image_uri", REQUIRED))
+    return findings + id_findings(request)
 
 
 def place(call: Call) -> str:
