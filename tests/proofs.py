@@ -88,5 +88,5 @@ def write() -> None:
         fresh = [test for test, called in RECORDER.found.items() if method in called]
         kept = [test for test in known.get(method, []) if test not in RECORDER.found]
         ranked = sorted(fresh, key=lambda test: (len(RECORDER.found[test]), test))
-        proofs[method] = [*ranked, *kept][:MOST]
+        proofs[method] = [*ranked[:MOST], *kept[: 2 * MOST]]
     PROOFS.write_bytes(orjson.dumps(proofs, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
