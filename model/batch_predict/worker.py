@@ -4,6 +4,7 @@ import errno
 import gc
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from ctypes import Array, c_bool, c_int64
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from model.instances import instance_decoder
 from model.lifetime import die_with
 from model.predictions import prediction_encoder
 from model.signature import Signature
+
+AHEAD = 8  # blocks that are read while the model is loaded, or slow: about 5 MB each
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,15 @@ class Worker:
         return self.connection.recv()
 
     def _fill(self, number: int, shard: Shard) -> None:
-        """Write a shard; while the model has one block, the block before it is encoded and written."""
+        """Write a shard; while the model has one block, the block before it is written and those behind it are read."""
         waiting: tuple[Pending, Predictions] | None = None
-        for pending in self._read(self.job.plan[number], shard.entry):
+        blocks, ahead = self._read(self.job.plan[number], shard.entry), deque[Pending]()
+        while pending := ahead.popleft() if ahead else next(blocks, None):
             self.connection.send(Inputs(pending.decoded.groups))
             if waiting:
                 self._write(number, shard, *waiting)
+            while len(ahead) < AHEAD and not self.connection.poll() and (following := next(blocks, None)):
+                ahead.append(following)
             answer = self.connection.recv()
             waiting = (pending, answer)
             if answer.stop:
