@@ -57,9 +57,9 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
     return facts
 
 
-def flags(target: Sequence[str], refresh: bool, expect_no_changes: bool) -> list[str]:
+def flags(target: Sequence[str] | None, refresh: bool, expect_no_changes: bool) -> list[str]:
     """Return both engines' flags for what a task was asked for."""
-    targets = [flag for urn in target for flag in ("--target", urn)]
+    targets = [flag for urn in target or () for flag in ("--target", urn)]
     return [*targets, *["--refresh"] * refresh, *["--expect-no-changes"] * expect_no_changes]
 
 

@@ -107,6 +107,11 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     errors = [file for pattern in ERROR_NAMES for file in sorted(folder.rglob(pattern))]
     if not results and not errors:
         raise UserError(f"No result shards in '{folder}'. Run: invoke predict")
+    tables = [file for file in results if file.suffix in {".csv", ".parquet"}]
+    if tables:
+        raise UserError(
+            f"'{tables[0]}' is a table, and joins read JSON Lines. Predict with: --predictions-format jsonl"
+        )
     return results, errors
 
 

@@ -96,3 +96,10 @@ def test_readme_names_only_files_that_exist(path: str) -> None:
 def test_readme_is_short() -> None:
     """A README that is not read helps nobody."""
     assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if task.iterable))
+def test_repeatable_options_are_lists(name: str) -> None:
+    """Invoke takes an option's type from its default: a tuple would be read as one letter after the other."""
+    kinds = {argument.name: argument.kind for argument in TASKS[name].get_arguments()}
+    assert {kinds[option] for option in TASKS[name].iterable} == {list}
