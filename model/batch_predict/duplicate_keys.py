@@ -90,7 +90,9 @@ def find_duplicates(files: Sequence[Path], order: Sequence[int], folder: Path) -
         notes = notes[np.lexsort((notes["line"], rank[notes["range"]], notes["more"], notes["key"]))]
         same = (notes["key"][1:] == notes["key"][:-1]) & (notes["more"][1:] == notes["more"][:-1])
         count += int(np.count_nonzero(same))
-        pairs = ((notes[at], notes[at + 1]) for at in np.flatnonzero(same).tolist())
+        again = np.flatnonzero(same)
+        earliest = np.lexsort((notes["line"][again + 1], rank[notes["range"][again + 1]]))[:LISTED]
+        pairs = ((notes[at], notes[at + 1]) for at in again[earliest].tolist())
         places = (tuple((int(note["range"]), int(note["line"])) for note in pair) for pair in pairs)
         first = nsmallest(LISTED, [*first, *places], key=lambda pair: (rank[pair[1][0]], pair[1][1]))
     return Duplicates(count, tuple(first))
