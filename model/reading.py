@@ -114,12 +114,12 @@ def _note_result(found: Read, line: Prediction | Failure) -> None:
 
 
 def _note_failure(found: Read, failure: Failure) -> None:
-    found.errors[failure.code] += failure.rows
+    found.errors[failure.code] += failure.batches or 1
     if len(found.first_errors) < LISTED:
         found.first_errors.append(failure)
     if failure.key is not None:
         found.refusals.add(part_of(failure.key, found.parts), f"{failure.key}\n")
-    elif failure.code != "BATCH_FAILED":  # a service's whole failed batch, of which no row is known
+    elif not failure.batches:  # of a service's failed batches no row is known
         found.keyless_errors += 1
 
 

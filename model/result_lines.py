@@ -49,12 +49,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error record: the key as JSON text where the row had one, and how many rows it stands for."""
+    """An error record: the key as JSON text where the row had one.
+
+    A service's own record stands for whole batches: how many rows these had, it does not say.
+    """
 
     key: str | None
     code: str
     message: str
-    rows: int = 1
+    batches: int = 0
 
 
 def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str, ...]]:
@@ -205,10 +208,10 @@ def _service_failure(key: str | None, raw: bytes) -> Failure:
 
 
 def _tuple_failure(line: bytes) -> Failure:
-    """Read `('message', 16)`, which names no row."""
+    """Read `('message', 16)`, a message and how many batches it took; no row is named."""
     try:
-        message, rows = ast.literal_eval(line.decode())
-        return Failure(None, "BATCH_FAILED", str(message), int(rows))
+        message, batches = ast.literal_eval(line.decode())
+        return Failure(None, "BATCH_FAILED", str(message), max(1, int(batches)))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise ValueError("is no tuple of message and count") from None
 

@@ -21,7 +21,8 @@ class Listed:
 class Summary:
     """What became of every row: instances = joined + failed + missing + ambiguous.
 
-    `complete` says that each instance has its prediction or its error, and that nothing else came back.
+    `complete` says that each instance has its prediction or its error, and that nothing else came back. `errors` counts
+    rows by code, and whole batches where a service says no more.
     """
 
     complete: bool
@@ -71,7 +72,7 @@ def describe(summary: Summary) -> str:
     """Say in lines what became of the rows; what is wrong stands in lines of its own."""
     state = "complete" if summary.complete else "NOT COMPLETE"
     lines = [f"{state}: {summary.joined:,} of {summary.instances:,} instances joined, {summary.failed:,} failed"]
-    lines += [f"  {code}: {rows:,}{_example(summary, code)}" for code, rows in summary.errors.items()]
+    lines += [f"  {code}: {count:,}{_example(summary, code)}" for code, count in summary.errors.items()]
     if summary.rmse is not None:
         lines.append(f"RMSE {summary.rmse:.3f} over {summary.rmse_rows:,} rows")
     for name in ("missing", "ambiguous", "duplicate_instances", "duplicate_predictions", "unknown", "unknown_errors"):
@@ -86,7 +87,11 @@ def describe(summary: Summary) -> str:
 def _example(summary: Summary, code: str) -> str:
     """Quote the first of the errors with a code."""
     first = next((error for error in summary.first_errors if error["code"] == code), None)
-    return f", such as key {first['key']}: {first['message']}" if first and first["message"] else ""
+    if not first or not first["message"]:
+        return ""
+    if first["batches"]:
+        return f" (whole batches, whose rows the service does not name), such as: {first['message']}"
+    return f", such as key {first['key']}: {first['message']}"
 
 
 def _keys(found: Listed) -> str:

@@ -1,5 +1,7 @@
 """AI Platform's batch predictions on the local cloud: shards as the service names them, every row accounted for."""
 
+import csv
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +86,22 @@ def test_bad_lines_are_counted_and_named(local_cloud: LocalCloud, projects: Any,
     assert (job["predictionOutput"]["predictionCount"], job["predictionOutput"]["errorCount"]) == ("9", "1")
 
 
+def test_a_job_writes_csv(local_cloud: LocalCloud, projects: Any, uri: str) -> None:
+    """Rows of every shard have the columns that a file beside them names, lists as Python prints them."""
+    path = put_object(local_cloud, BUCKET, "csv.jsonl", instances(range(20)) + b"no json\n")
+    body = job_body("as_csv", [path], f"gs://{BUCKET}/out/csv", uri=uri, outputDataFormat="CSV")
+    projects.jobs().create(parent=PROJECT, body=body).execute()
+    assert finished(projects, "as_csv")["predictionOutput"]["predictionCount"] == "20"
+    files = read_objects(local_cloud, f"gs://{BUCKET}/out/csv")
+    header = files.pop("prediction.results_header.csv")
+    errors = [files.pop(name) for name in sorted(files) if name.startswith("prediction.errors_stats-")]
+    assert b"".join(errors).count(b"\n") == 1
+    assert sorted(files) == [f"prediction.results-{n:05}-of-{len(files):05}.csv" for n in range(len(files))]
+    text = (header + b"".join(files.values())).decode()
+    rows = [(int(row["key"]), row["prediction"]) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    assert sorted(rows) == [(key, f"[{key * 6.0}]") for key in range(20)]
+
+
 def test_a_job_may_name_the_folder_of_a_model(local_cloud: LocalCloud, projects: Any, uri: str) -> None:
     """`uri` needs neither model nor version; a bucket itself may be the output path."""
     make_bucket(local_cloud, "classic-bare-output")
@@ -152,7 +170,7 @@ def test_a_cancelled_job_is_cancelled(local_cloud: LocalCloud, projects: Any) ->
 
 WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"dataFormat": "CSV"}, 400, "Field: prediction_input.data_format"),
-    ({"outputDataFormat": "CSV"}, 501, "CSV"),
+    ({"outputDataFormat": "TF_RECORD"}, 400, "Field: prediction_input.output_data_format"),
     ({"inputPaths": []}, 400, "Field: prediction_input.input_paths"),
     ({"inputPaths": ["gs://b/*/c"]}, 400, "at the end only"),
     ({"inputPaths": ["/tmp/a"]}, 400, "'/tmp/a'"),

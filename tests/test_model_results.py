@@ -102,12 +102,13 @@ def test_failed_rows_are_accounted_for_by_their_errors(tmp_path: Path) -> None:
 
 
 def test_services_own_errors_are_read(tmp_path: Path) -> None:
-    """A tuple counts its rows but names none, so they are missing; an error beside an instance names its row."""
+    """A tuple counts batches and names no row, so these are missing; an error beside an instance names its row."""
     errors = [b"('Post request fails. Cannot get predictions. Error: 504', 2)"]
     results = [{"instance": instance(1), "error": {"status": "NOT_FOUND", "message": "gone"}}]
     summary = joined(tmp_path, [instance(1), instance(2), instance(3)], results, errors)
     assert (summary.complete, summary.failed, summary.missing.first) == (False, 1, (2, 3))
     assert summary.errors == {"BATCH_FAILED": 2, "NOT_FOUND": 1}
+    assert "BATCH_FAILED: 2 (whole batches, whose rows the service does not name), such as: Post" in describe(summary)
 
 
 def test_rows_nobody_answered_for_are_missing(tmp_path: Path) -> None:

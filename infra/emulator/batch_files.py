@@ -9,6 +9,7 @@ from urllib.parse import quote
 import orjson
 
 from infra.emulator.calls import Cloud
+from infra.emulator.classic_tables import as_tables
 from infra.emulator.errors import invalid
 from infra.emulator.model_artifacts import is_plain_path, link
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri, stored_objects
@@ -76,19 +77,23 @@ def _link_once(source: Path, target: Path) -> None:
         link(source, target)
 
 
-def publish(cloud: Cloud, output: Path, directory: str, *, stats: bool = False) -> list[str]:
+def publish(cloud: Cloud, output: Path, directory: str, *, stats: bool = False, tables: bool = False) -> list[str]:
     """Add the engine's shards to the bucket under the service's names; doing it again changes nothing that is read.
 
-    With `stats`, errors are what the service itself writes: messages with numbers of batches, without any row.
+    With `stats`, errors are what the service itself writes: messages with numbers of batches, without any row. With
+    `tables`, results are AI Platform's CSV.
     """
     bucket, prefix = parse_gs_uri(directory)
     shards = {path: match for path in sorted(output.glob("prediction.*")) if (match := SHARD.fullmatch(path.name))}
     start = f"{prefix.rstrip('/')}/" if prefix else ""
     called = {"results": RESULTS, "errors_stats" if stats else "errors": ERRORS}
-    names = {path: f"{start}{called[match[1]]}-{match[2]}" for path, match in shards.items() if match[1] in called}
+    names = {path: f"{called[match[1]]}-{match[2]}" for path, match in shards.items() if match[1] in called}
+    if tables:
+        results = {path: name for path, name in names.items() if name.startswith(RESULTS + "-")}
+        names = {path: name for path, name in names.items() if path not in results} | as_tables(results, output)
     for path, name in names.items():
-        add_file(cloud, bucket, name, path, "text/plain")
-    return list(names.values())
+        add_file(cloud, bucket, start + name, path, "text/plain")
+    return [start + name for name in names.values()]
 
 
 def partial_failures(output: Path) -> list[Json]:

@@ -35,6 +35,7 @@ class Run:
     signature: str = ""
     with_instance: bool = True
     parity: str = ""  # the service whose failures of whole batches are copied
+    tables: bool = False  # results are AI Platform's CSV
 
     def path(self, cloud: Cloud) -> Path:
         """Return the run's folder."""

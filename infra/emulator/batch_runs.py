@@ -126,7 +126,7 @@ def _conclude(cloud: Cloud, name: str, code: int, batch: Batch) -> None:
     summary = _read_json(batch.folder / "stdout")
     fields = _counts(summary, incomplete=int(summary.get("not_attempted") or 0)) or dict(NOTHING_KEPT)
     fault_shards.strike(cloud.faults, batch.output)
-    if publish(cloud, batch.output, run.directory, stats=bool(run.parity)):
+    if publish(cloud, batch.output, run.directory, stats=bool(run.parity), tables=run.tables):
         fields["outputInfo"] = {"gcsOutputDirectory": run.directory}
     failures = partial_failures(batch.output)
     if failures:

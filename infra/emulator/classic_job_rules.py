@@ -88,8 +88,8 @@ def _check_output(cloud: Cloud, given: Json) -> None:
     bucket = _check_uri(given["outputPath"], "output_path")
     if not bucket_exists(cloud, bucket):
         raise field_error(f"{INPUT}.output_path", f"The Cloud Storage bucket does not exist: gs://{bucket}.")
-    if given.get("outputDataFormat", "JSON") not in {"DATA_FORMAT_UNSPECIFIED", "JSON", "TEXT"}:
-        raise unimplemented(f"The local cloud writes JSON, no outputDataFormat {given['outputDataFormat']}.")
+    if given.get("outputDataFormat", "JSON").startswith("TF_RECORD"):
+        raise field_error(f"{INPUT}.output_data_format", f"{given['outputDataFormat']} is a format of inputs only.")
 
 
 def job_version(resources: Resources, given: Json) -> Version:

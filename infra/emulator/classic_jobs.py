@@ -104,6 +104,7 @@ def _run(call: Call, given: Json, folder: str, artifact_uri: str) -> Run:
         signature=given.get("signatureName", ""),
         with_instance=False,
         parity="ai-platform" if parity_wanted(call.cloud, call.body) else "",
+        tables=given.get("outputDataFormat") == "CSV",
     )
 
 
