@@ -10,11 +10,12 @@ from infra.settings import Settings
 
 
 def create_prediction_account(
-    names: Names, bucket: gcp.storage.Bucket, depends_on: Sequence[pulumi.Resource]
+    settings: Settings, names: Names, bucket: gcp.storage.Bucket, depends_on: Sequence[pulumi.Resource]
 ) -> gcp.serviceaccount.Account:
     """Create the account that model servers run as: it reads the bucket.
 
-    Vertex AI itself reads instances and writes predictions, as its own service agent.
+    Vertex AI itself reads instances and writes predictions, as its own service agent. Dataflow's workers, where the
+    stack has them, do so as this account.
     """
     account = gcp.serviceaccount.Account(
         "prediction-account",
@@ -25,11 +26,12 @@ def create_prediction_account(
     gcp.storage.BucketIAMMember(
         "prediction-reads-bucket", bucket=bucket.name, role="roles/storage.objectViewer", member=account.member
     )
+    if settings.dataflow:
+        _allow_dataflow(settings, bucket, account)
     return account
 
 
-def allow_dataflow(settings: Settings, bucket: gcp.storage.Bucket, account: gcp.serviceaccount.Account) -> None:
-    """Let Dataflow's workers run as the predictions' account: they read instances and write predictions themselves."""
+def _allow_dataflow(settings: Settings, bucket: gcp.storage.Bucket, account: gcp.serviceaccount.Account) -> None:
     gcp.storage.BucketIAMMember(
         "prediction-uses-bucket", bucket=bucket.name, role="roles/storage.objectUser", member=account.member
     )

@@ -3,19 +3,32 @@
 Google switched AI Platform off on 2025-01-31. The local cloud still has it, for what was written against it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 
 from infra.classic_version import ClassicModel, ClassicVersion
 from infra.names import Names
-from infra.serving import Served
+from infra.served import Served
 from infra.settings import Settings
 
 RUNTIME = {"runtime_version": "2.1", "python_version": "3.7"}  # the last runtime with batch prediction
 
 
-def create_classic_model(
+def create_classic_models(
+    settings: Settings, names: Names, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
+) -> dict[str, Served]:
+    """Declare a model and a version for every uploaded wrapper."""
+    return {wrapper: _create_model(wrapper, settings, names, labels, depends_on) for wrapper in settings.models}
+
+
+def classic_endpoints(settings: Settings, served: Mapping[str, Served]) -> dict[str, dict[str, Any]]:
+    """Return what answers online, by wrapper: there are no endpoints, the versions answer themselves."""
+    return {wrapper: {"name": served[wrapper].version.name} for wrapper in settings.endpoints if wrapper in served}
+
+
+def _create_model(
     wrapper: str, settings: Settings, names: Names, labels: dict[str, str], depends_on: Sequence[pulumi.Resource]
 ) -> Served:
     """Declare a wrapper's model, and the version that its digest names."""

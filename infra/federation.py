@@ -35,7 +35,9 @@ def create_federation(
     prediction_account: gcp.serviceaccount.Account,
     depends_on: Sequence[pulumi.Resource],
 ) -> dict[str, Any]:
-    """Create pool, provider and accounts; return what the workflow's variables are set to."""
+    """Create pool, provider and accounts, where the stack names a repository; return what the workflow has to know."""
+    if not settings.github_repository:
+        return {}
     deployer = _account("deployer", names.deployer_account, f"Deploys stack {names.stack}", depends_on)
     previewer = _account("previewer", names.previewer_account, f"Previews stack {names.stack}", depends_on)
     pool, provider = _pool(settings, names, deployer, depends_on)

@@ -23,8 +23,13 @@ class PrivateNetwork:
     subnetwork: gcp.compute.Subnetwork
 
 
-def create_network(settings: Settings, names: Names, depends_on: Sequence[pulumi.Resource]) -> PrivateNetwork:
-    """Create the network; whoever connects to a machine does so by IAM, through the tunnel, and flows are logged."""
+def create_network(settings: Settings, names: Names, depends_on: Sequence[pulumi.Resource]) -> PrivateNetwork | None:
+    """Create the network, where the stack wants one.
+
+    Whoever connects to a machine does so by IAM, through the tunnel, and flows are logged.
+    """
+    if not settings.private_network:
+        return None
     network = gcp.compute.Network(
         "network",
         name=names.network,

@@ -1,22 +1,15 @@
 """Where the serving image is kept, in Artifact Registry, and the account that Cloud Build builds it as."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_gcp as gcp
 
 from infra.encryption import Key
 from infra.names import Names
+from infra.serving_image import has_registry
 from infra.settings import Settings
-
-
-@dataclass(frozen=True)
-class Registry:
-    """The stack's repository and the account of its builds."""
-
-    repository: gcp.artifactregistry.Repository
-    account: gcp.serviceaccount.Account
 
 
 def create_registry(
@@ -26,8 +19,13 @@ def create_registry(
     labels: dict[str, str],
     key: Key,
     depends_on: Sequence[pulumi.Resource],
-) -> Registry:
-    """Create both; the account reads the bucket, where sources are, writes the repository and its logs, no more."""
+) -> dict[str, Any]:
+    """Create both, where the stack keeps its own image, and return what tasks know of them.
+
+    The account reads the bucket, where sources are, writes the repository and its logs, no more.
+    """
+    if not has_registry(settings):
+        return {}
     options = pulumi.ResourceOptions(depends_on=depends_on)
     repository = gcp.artifactregistry.Repository(
         "serving-repository",
@@ -59,4 +57,4 @@ def create_registry(
     gcp.projects.IAMMember(
         "build-writes-logs", project=settings.project, role="roles/logging.logWriter", member=account.member
     )
-    return Registry(repository, account)
+    return {"repository": repository.repository_id, "buildAccount": account.email}

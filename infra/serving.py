@@ -1,31 +1,58 @@
 """Models, versions and endpoints, one of each for every wrapper that `invoke upload` has put in the bucket."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 import pulumi_gcp as gcp
 
-from infra.classic_version import ClassicVersion
+from infra.classic_serving import classic_endpoints, create_classic_models
 from infra.encryption import Key
 from infra.model_deployment import Deployment
 from infra.model_version import DEFAULT, Model, ModelVersion
 from infra.names import Names
-from infra.serving_image import container_spec, image_uri
+from infra.served import Served
+from infra.serving_image import container_spec, image_uri, warn_about
+from infra.setting_table import CLASSIC
 from infra.settings import Settings
 
 
-@dataclass(frozen=True)
-class Served:
-    """A wrapper's model in the registry, and its version."""
+def create_models(
+    settings: Settings, names: Names, labels: dict[str, str], key: Key, depends_on: Sequence[pulumi.Resource]
+) -> dict[str, Served]:
+    """Put every uploaded wrapper into the registry of the stack's prediction service."""
+    if settings.platform == CLASSIC:
+        return create_classic_models(settings, names, labels, depends_on)
+    if settings.models:
+        warn_about(image_uri(settings, names))
+    return {wrapper: _create_model(wrapper, settings, names, labels, key, depends_on) for wrapper in settings.models}
 
-    model: pulumi.Resource
-    version: ModelVersion | ClassicVersion
-    outputs: dict[str, Any]
+
+def create_endpoints(
+    settings: Settings, names: Names, labels: dict[str, str], key: Key, depends_on: Sequence[pulumi.Resource]
+) -> dict[str, gcp.vertex.AiEndpoint]:
+    """Create the endpoints that the stack wants, by wrapper; AI Platform has none."""
+    wrappers = () if settings.platform == CLASSIC else settings.endpoints
+    return {wrapper: _create_endpoint(wrapper, settings, names, labels, key, depends_on) for wrapper in wrappers}
 
 
-def create_model(
+def deploy_versions(
+    settings: Settings,
+    endpoints: Mapping[str, gcp.vertex.AiEndpoint],
+    served: Mapping[str, Served],
+    account: gcp.serviceaccount.Account,
+) -> dict[str, dict[str, Any]]:
+    """Deploy every version that has an endpoint, and return what tasks know of each endpoint, by wrapper."""
+    if settings.platform == CLASSIC:
+        return classic_endpoints(settings, served)
+    found: dict[str, dict[str, Any]] = {wrapper: {"name": endpoint.id} for wrapper, endpoint in endpoints.items()}
+    for wrapper in [each for each in found if each in served]:
+        deployment = _deploy_version(wrapper, settings, endpoints[wrapper], served[wrapper], account)
+        found[wrapper]["deployedModelId"] = deployment.deployed_model_id
+    return found
+
+
+def _create_model(
     wrapper: str,
     settings: Settings,
     names: Names,
@@ -74,7 +101,7 @@ def create_model(
     return Served(model, version, outputs)
 
 
-def create_endpoint(
+def _create_endpoint(
     wrapper: str,
     settings: Settings,
     names: Names,
@@ -95,7 +122,7 @@ def create_endpoint(
     )
 
 
-def deploy_version(
+def _deploy_version(
     wrapper: str,
     settings: Settings,
     endpoint: gcp.vertex.AiEndpoint,
