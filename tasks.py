@@ -1,20 +1,18 @@
 """The path, in reading order: up -> train -> export -> upload -> up -> predict -> results. `demo` runs it whole.
 
 A task calls functions of infra and model, prints a summary for people and, with --json, one object for programs.
+What stands beside the path is imported: of steps/ where it needs both infra and model, else of infra/*_tasks.py.
 """
 
 import json as jsonlib
-import os
-import shlex
 import sys
 import time
 from contextlib import redirect_stdout
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from invoke import Collection, Context, Exit, task
+from invoke import Collection, Context, Exit
 
 from infra import (
     batch_runs,
@@ -31,30 +29,22 @@ from infra import (
     pulumi_tasks,
     sizing_tasks,
     stack_tasks,
-    task_options,
+    tool_tasks,
 )
-from infra.demo import demo_facts, demo_table, heading
+from infra.demo import choose_platform, demo_facts, demo_table, heading
 from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
-from infra.errors import InfraError
-from infra.platforms import need_aliases
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
-from infra.serving_image import PREBUILT
 from infra.setting_table import WRAPPERS
-from infra.settings import NAMESPACE, from_config
-from infra.stacks import Stack, read_stack, write_setting
-from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, decimal, known_wrapper, need_option, whole_number
-from model.errors import UserError
+from infra.stacks import read_stack, write_setting
+from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, need_option, whole_number
+from steps import verification_tasks, version_tasks
+from steps.instances import instances_file
+from steps.own_predictions import predict_here
+from steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
+from steps.uploads import check_operations, upload_model
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
 # ruff: noqa: PLC0415
-
-ROOT = Path(os.path.relpath(Path(__file__).parent))
-BUILD = ROOT / "build"
-MODEL, METRICS = BUILD / "model.keras", BUILD / "metrics.json"
-SAVED_MODELS, INSTANCES = BUILD / "saved_model", BUILD / "instances"
-JOBS, RESULTS = BUILD / "jobs", BUILD / "results"
-
-step = partial(task_options.step, mistakes=[UserError])
 
 
 # The model ------------------------------------------------------------------------------------------------------------
@@ -119,45 +109,6 @@ def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
 
 
 @step(
-    "Nothing was changed",
-    instances="seed, test (default), or a file, folder or pattern of instances in any format that jobs take",
-    saved_model="of this SavedModel (default: build/saved_model/WRAPPER); uploaded: the one the stack's setting names",
-    signature="the function of the SavedModel (default: serving_default)",
-    instances_format="jsonl, csv, tf-record, tf-record-gzip or file-list (default: as the files' names tell)",
-    on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
-    **WRAPPER,
-    **STACK,
-    **JSON,
-)
-def validate(
-    _: Context,
-    instances: str = "test",
-    saved_model: str = "",
-    wrapper: str = "decorator",
-    signature: str = "serving_default",
-    instances_format: str = "",
-    on_duplicate_key: str = "error",
-    stack: str = "local",
-    json: bool = False,
-) -> Facts:
-    """Instances -> what a job would say of each, before one is paid for; exits 1 where any would fail."""
-    from model.batch_predict.validation import describe, passes, settings_of, validate
-
-    policy = known_policy(on_duplicate_key)
-    file = str(sample_files(instances, known_wrapper(wrapper))[0])
-    folder = SAVED_MODELS / wrapper if not saved_model else Path(saved_model)
-    if saved_model == "uploaded":
-        folder = uploaded_model(stack, wrapper)
-    with fraction_bar("validate") as bar:
-        watch = partial(validation_progress, bar)
-        facts = validate(settings_of(folder, file, signature, instances_format), watch)
-    answer(json, facts, *describe(facts, policy))
-    if not passes(facts, policy):
-        raise Exit(f"{file} would not be predicted whole", 1)
-    return facts
-
-
-@step(
     "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
     instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file (not on vertex: or gs://)",
     beam_options="of Beam, with --on beam, such as '--subnetwork=… --max_num_workers=9', or another runner's",
@@ -185,46 +136,20 @@ def predict(
     began = time.monotonic()
     found = deployment.outputs(read_stack(stack))
     if own_runs.known_place(on) != own_runs.VERTEX:
-        return predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, beam_options, json)
-    if job:
-        run = batch_runs.recall(JOBS, stack, job)
+        facts = predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, beam_options)
     else:
-        file, targets = instances_file(instances, known_wrapper(wrapper), on_duplicate_key)
-        run = batch_runs.submit(found, stack, wrapper, file, targets, alias)
-        batch_runs.remember(run, JOBS)
-    say(f"job {run.id}: {run.instances} -> {run.model}")
-    with job_counter(run.id) as shown:
-        done = batch_runs.follow(found, run, shown)
-    facts = batch_runs.facts(run, done, time.monotonic() - began)
+        if job:
+            run = batch_runs.recall(JOBS, stack, job)
+        else:
+            file, targets = instances_file(instances, known_wrapper(wrapper), on_duplicate_key)
+            run = batch_runs.submit(found, stack, wrapper, file, targets, alias)
+            batch_runs.remember(run, JOBS)
+        say(f"job {run.id}: {run.instances} -> {run.model}")
+        with job_counter(run.id) as shown:
+            facts = batch_runs.facts(run, batch_runs.follow(found, run, shown), time.monotonic() - began)
     counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
-    answer(json, facts, f"{run.id}: {counted}; {facts['output']}")
-    hint(f"Next: invoke results --job {run.id}")
-    return facts
-
-
-def predict_here(  # a task's options
-    found: Facts,
-    instances: str,
-    wrapper: str,
-    stack: str,
-    on: str,
-    on_duplicate_key: str,
-    beam_options: str,
-    json: bool,
-) -> Facts:
-    """Predict without the prediction service: by the batch engine, here or on Beam, from and to the same places."""
-    began = time.monotonic()
-    targets = None
-    if not instances.startswith("gs://"):
-        file, targets = instances_file(instances, wrapper, on_duplicate_key)
-        instances = str(file)
-    run = own_runs.plan_run(found, stack, wrapper, instances, targets, on)
-    say(f"run {run.id}: {run.instances} -> {run.model}, on {on}")
-    facts = own_runs.facts(run, own_runs.predict(found, run, shlex.split(beam_options)), time.monotonic() - began)
-    batch_runs.remember(run, JOBS)
-    counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
-    answer(json, facts, f"{run.id}: {counted}; {facts['output']}")
-    hint(f"Next: invoke results --job {run.id}")
+    answer(json, facts, f"{facts['job']}: {counted}; {facts['output']}")
+    hint(f"Next: invoke results --job {facts['job']}")
     return facts
 
 
@@ -284,64 +209,6 @@ def results(
     return facts
 
 
-@step(
-    "Nothing was changed. Run again: invoke verify",
-    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
-    tolerance="how far a value may be off (default: 0.0001)",
-    job="compare this job's predictions, in place of a new one's",
-    **WRAPPER,
-    **STACK,
-    **JSON,
-)
-def verify(
-    _: Context,
-    instances: str = "test",
-    tolerance: str = "0.0001",
-    job: str = "",
-    wrapper: str = "decorator",
-    stack: str = "local",
-    json: bool = False,
-) -> Facts:
-    """Bare model, batch job and endpoint on the same instances: the largest difference; exits 1 beyond tolerance."""
-    from infra.online_predictions import predict_many
-    from model import verification
-    from model.evaluation import rmse_of
-    from model.results import find_shards
-
-    limit = decimal("--tolerance", tolerance, 0.0001)
-    found = deployment.outputs(read_stack(stack))
-    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
-    endpoint = batch_runs.endpoint(found, stack, wrapper)
-    rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)  # it is this machine's model
-    run = batch_runs.recall(JOBS, stack, job, wrapper) if job else None
-    file = batch_runs.unchanged_instances(run) if run else instances_file(instances, known_wrapper(wrapper))[0]
-    if run is None:
-        run = batch_runs.submit(found, stack, wrapper, file, None)
-        batch_runs.remember(run, JOBS)
-    with job_counter(run.id) as shown:
-        batch_runs.follow(found, run, shown)
-    shards = RESULTS / run.id / "shards"
-    batch_runs.download(found, run, shards)
-    rows = [jsonlib.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    ways = {
-        "bare model": verification.bare_values(MODEL, file),
-        "batch": verification.batch_values(find_shards(shards)[0]),
-        "online": verification.online_values(rows, predict_many(found, endpoint, rows)),
-    }
-    pairs = verification.compare(ways, limit)
-    within = all(pair.within for pair in pairs)
-    facts = {"stack": stack, "wrapper": wrapper, "job": run.id, "instances": len(rows), "tolerance": limit}
-    facts |= {
-        "within": within,
-        "largest": max(pair.largest for pair in pairs),
-        "pairs": [asdict(pair) for pair in pairs],
-    }
-    answer(json, facts, *(verification.describe(pair, limit) for pair in pairs))
-    if not within:
-        raise Exit(f"Predictions of {wrapper} differ by more than {limit:g}", 1)
-    return facts
-
-
 @step("Nothing was changed", **WRAPPER, **STACK, **JSON)
 def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
     """The tutorial's request: its first two instances, to the wrapper's endpoint, by googleapiclient."""
@@ -356,49 +223,7 @@ def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local",
     return facts
 
 
-# Versions -------------------------------------------------------------------------------------------------------------
-
-
-@step("Run again: invoke promote", **WRAPPER, **STACK, **JSON)
-def promote(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
-    """Give the stack's version the alias `production`, if its model's error is within the stack's limit."""
-    from infra import promotion
-    from infra.prediction import connect
-    from model.evaluation import rmse_of
-
-    target = read_stack(stack)
-    found = deployment.outputs(target)
-    need_aliases(found, stack, "promote")
-    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
-    rmse = rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)
-    promotion.check_gate(rmse, from_config(target.config, stack).max_rmse, stack)
-    moved = promotion.promote(connect(found), version["versionName"])
-    facts = {"stack": stack, "wrapper": wrapper, **asdict(moved), "test_rmse": rmse}
-    was = f"; version {moved.before} is 'previous'" if moved.before not in {"", moved.version} else ""
-    answer(json, facts, f"{version['displayName']}: version {moved.version} is 'production' (RMSE {rmse:.2f}){was}")
-    hint(f"Next: invoke predict --alias production --wrapper {wrapper}")
-    return facts
-
-
-@step("Run again: invoke rollback", **WRAPPER, **STACK, **JSON)
-def rollback(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
-    """Give the alias `production` back to the version before, and make it the stack's for the next `up`."""
-    from infra import promotion
-    from infra.prediction import connect
-
-    target = read_stack(stack)
-    found = deployment.outputs(target)
-    need_aliases(found, stack, "rollback")
-    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
-    moved = promotion.rollback(connect(found), version["name"])
-    write_setting(target, "models", {**target.setting("models", {}), wrapper: dict(promotion.uploaded(moved))})
-    facts = {"stack": stack, "wrapper": wrapper, **asdict(moved)}
-    answer(json, facts, f"{version['displayName']}: version {moved.version} is 'production' again")
-    hint(f"Next, for endpoint and default version too: invoke up --stack {stack}")
-    return facts
-
-
-# The whole path, and the checks ---------------------------------------------------------------------------------------
+# The whole path -------------------------------------------------------------------------------------------------------
 
 
 @step(
@@ -416,7 +241,7 @@ def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "",
             heading(1, "a local Google Cloud on this machine")
             local_tasks.start(c)
         if platform:
-            set_platform(read_stack(stack), platform)
+            choose_platform(read_stack(stack), platform)
         heading(2, "the Pulumi program: APIs, bucket, accounts, notebook")
         deployed = up(c, stack=stack, engine=engine)
         heading(3, "the tutorial's Keras model, trained")
@@ -442,109 +267,6 @@ def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "",
     return facts
 
 
-@task
-def check(c: Context) -> None:
-    """Lint, format and types."""
-    for command in ("ruff check", "ruff format --check", "mypy"):
-        tool(c, "check", command)
-
-
-@task(help={"long": "also fuzzing, repeated kills and large files", "match": "only tests that match, as pytest -k"})
-def test(c: Context, long: bool = False, match: str = "") -> None:
-    """Run the test suite on the real parts: emulator, engine, SavedModels, Google's client libraries."""
-    chosen = [*([] if long else ["-m", "'not long'"]), *(["-k", f"'{match}'"] if match else [])]
-    tool(c, "test", " ".join(["pytest", *chosen]))
-
-
-# What the tasks share -------------------------------------------------------------------------------------------------
-
-
-def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> tuple[Path, Path | None]:
-    """Return the instances that `name` stands for, looked over, and the true prices where they are known."""
-    from model.instance_keys import look_over
-
-    policy = known_policy(on_duplicate_key)
-    file, targets = sample_files(name, wrapper)
-    found = look_over(file, wrapper)
-    if found.duplicates and policy == "error":
-        remedy = "Make keys unique, or run with: --on-duplicate-key keep"
-        raise InfraError(f"{file}: {found.first_duplicates[0]} ({found.duplicates} such keys). {remedy}")
-    if found.malformed:
-        then = "Such lines fail and are listed in the results; the rest is predicted"
-        say(f"{file}: {found.first_malformed[0]} ({found.malformed} of {found.instances} lines). {then}")
-    return file, targets
-
-
-def sample_files(name: str, wrapper: Any) -> tuple[Path, Path | None]:
-    """Return the instances that `name` stands for, and the true prices where they are known."""
-    from model.dataset import write_sample
-
-    sample = write_sample(name, SAVED_MODELS / wrapper, INSTANCES) if name in {"seed", "test"} else None
-    return sample or (Path(name), None)
-
-
-def known_policy(name: str) -> str:
-    """Refuse a policy for duplicate keys that there is not."""
-    if name not in {"error", "keep"}:
-        raise InfraError(f"No policy {name!r}. Run with: --on-duplicate-key error, or keep")
-    return name
-
-
-def uploaded_model(stack: str, wrapper: str) -> Path:
-    """Download the SavedModel that the stack's setting names, and return its folder."""
-    from infra.storage import download_prefix
-
-    target = read_stack(stack)
-    named = from_config(target.config, stack).models.get(wrapper)
-    if named is None:
-        raise InfraError(f"No {wrapper} model is uploaded to stack {stack!r}. Run: invoke upload --stack {stack}")
-    folder = BUILD / "uploaded" / named.digest
-    download_prefix(deployment.outputs(target), named.artifact_uri, folder)
-    return folder
-
-
-def validation_progress(bar: Any, done: int, total: int, instances: int, failed: int) -> None:
-    """Show how far a validation is."""
-    bar(done / max(total, 1), f"{instances:,} instances, {failed:,} would fail")
-
-
-def set_platform(stack: Stack, platform: str) -> None:
-    """Write the stack's prediction service into its settings, if the stack can have it."""
-    from_config({**stack.config, f"{NAMESPACE}:platform": platform}, stack.name)
-    write_setting(stack, "platform", platform)
-
-
-def check_operations(serving_image: str) -> None:
-    """Refuse, before anything is uploaded, models that Google's prebuilt TensorFlow image could not load."""
-    from model.graph_operations import unknown_to_prebuilt
-
-    if serving_image != PREBUILT and "/vertex-ai/prediction/tf2-" not in serving_image:
-        return
-    for wrapper in WRAPPERS:
-        unknown = unknown_to_prebuilt(SAVED_MODELS / wrapper)
-        if unknown:
-            what = f"{SAVED_MODELS / wrapper} has what TensorFlow 2.15 does not know: {', '.join(unknown)}"
-            raise InfraError(f"{what}. Run: pulumi config rm keras-batch-prediction:servingImage, then: invoke image")
-        say(f"{wrapper}: TensorFlow 2.15 knows every operation; the prebuilt image goes on 2027-01-14")
-
-
-def upload_model(found: Facts, wrapper: str, sha256: str) -> Facts:
-    """Upload one SavedModel below its digest."""
-    from infra.storage import upload_folder
-
-    uri = f"{found['bucketUrl']}/models/{wrapper}/{sha256[:12]}/"
-    with fraction_bar(f"upload {wrapper}") as bar:
-        sent = upload_folder(found, SAVED_MODELS / wrapper, uri, lambda done, total: bar(done / max(total, 1), uri))
-    return {"artifactUri": uri, "digest": sha256, "files": sent.files, "sent": sent.sent}
-
-
-def tool(c: Context, group: str, command: str) -> None:
-    """Run a tool of a dependency group, which uv installs where it is missing."""
-    done = c.run(f"{os.environ.get('UV', 'uv')} run --group {group} {command}", warn=True, pty=sys.stdout.isatty())
-    if done is None or not done.ok:
-        raise Exit(code=done.exited if done else 1)
-
-
 local = Collection.from_module(local_tasks, name="local")
 for module in (local_admin_tasks, local_snapshot_tasks, coverage_tasks):
     for one in Collection.from_module(module).tasks.values():
@@ -561,16 +283,16 @@ namespace = Collection(
     upload,
     image_tasks.image,
     deploy,
-    validate,
+    verification_tasks.validate,
     predict,
     results,
-    verify,
+    verification_tasks.verify,
     predict_online,
-    promote,
-    rollback,
+    version_tasks.promote,
+    version_tasks.rollback,
     demo,
-    check,
-    test,
+    tool_tasks.check,
+    tool_tasks.test,
     bench_tasks.bench,
     check_tasks.costs,
     sizing_tasks.size,

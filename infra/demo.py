@@ -5,12 +5,20 @@ from typing import Any
 
 from infra import deployment
 from infra.reporting import say, table
+from infra.settings import NAMESPACE, from_config
+from infra.stacks import Stack, write_setting
 from infra.task_options import Facts
 
 
 def heading(number: int, text: str) -> None:
     """Say which part of the demo comes now."""
     say(f"\n[{number}/8] {text}")
+
+
+def choose_platform(stack: Stack, platform: str) -> None:
+    """Write the stack's prediction service into its settings, if the stack can have it."""
+    from_config({**stack.config, f"{NAMESPACE}:platform": platform}, stack.name)
+    write_setting(stack, "platform", platform)
 
 
 def demo_facts(

@@ -1,0 +1,122 @@
+"""The tasks that hold predictions against what is known: instances before a job, and one way beside another."""
+
+import json as jsonlib
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from invoke import Context, Exit
+
+from infra import batch_runs, deployment
+from infra.reporting import answer, fraction_bar, job_counter
+from infra.stacks import read_stack
+from infra.task_options import JSON, STACK, WRAPPER, Facts, decimal, known_wrapper
+from steps.instances import instances_file, known_policy, sample_files
+from steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
+from steps.uploads import uploaded_model
+
+# TensorFlow, polars and Google's clients load in seconds: they are imported where they are used.
+# ruff: noqa: PLC0415
+
+
+@step(
+    "Nothing was changed",
+    instances="seed, test (default), or a file, folder or pattern of instances in any format that jobs take",
+    saved_model="of this SavedModel (default: build/saved_model/WRAPPER); uploaded: the one the stack's setting names",
+    signature="the function of the SavedModel (default: serving_default)",
+    instances_format="jsonl, csv, tf-record, tf-record-gzip or file-list (default: as the files' names tell)",
+    on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
+    **WRAPPER,
+    **STACK,
+    **JSON,
+)
+def validate(
+    _: Context,
+    instances: str = "test",
+    saved_model: str = "",
+    wrapper: str = "decorator",
+    signature: str = "serving_default",
+    instances_format: str = "",
+    on_duplicate_key: str = "error",
+    stack: str = "local",
+    json: bool = False,
+) -> Facts:
+    """Instances -> what a job would say of each, before one is paid for; exits 1 where any would fail."""
+    from model.batch_predict.validation import describe, passes, settings_of, validate
+
+    policy = known_policy(on_duplicate_key)
+    file = str(sample_files(instances, known_wrapper(wrapper))[0])
+    folder = SAVED_MODELS / wrapper if not saved_model else Path(saved_model)
+    if saved_model == "uploaded":
+        folder = uploaded_model(stack, wrapper)
+    with fraction_bar("validate") as bar:
+        watch = partial(validation_progress, bar)
+        facts = validate(settings_of(folder, file, signature, instances_format), watch)
+    answer(json, facts, *describe(facts, policy))
+    if not passes(facts, policy):
+        raise Exit(f"{file} would not be predicted whole", 1)
+    return facts
+
+
+@step(
+    "Nothing was changed. Run again: invoke verify",
+    instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file",
+    tolerance="how far a value may be off (default: 0.0001)",
+    job="compare this job's predictions, in place of a new one's",
+    **WRAPPER,
+    **STACK,
+    **JSON,
+)
+def verify(
+    _: Context,
+    instances: str = "test",
+    tolerance: str = "0.0001",
+    job: str = "",
+    wrapper: str = "decorator",
+    stack: str = "local",
+    json: bool = False,
+) -> Facts:
+    """Bare model, batch job and endpoint on the same instances: the largest difference; exits 1 beyond tolerance."""
+    from infra.online_predictions import predict_many
+    from model import verification
+    from model.evaluation import rmse_of
+    from model.results import find_shards
+
+    limit = decimal("--tolerance", tolerance, 0.0001)
+    found = deployment.outputs(read_stack(stack))
+    version = batch_runs.model_version(found, stack, known_wrapper(wrapper))
+    endpoint = batch_runs.endpoint(found, stack, wrapper)
+    rmse_of(version["digest"], known_wrapper(wrapper), MODEL, METRICS, SAVED_MODELS)  # it is this machine's model
+    run = batch_runs.recall(JOBS, stack, job, wrapper) if job else None
+    file = batch_runs.unchanged_instances(run) if run else instances_file(instances, known_wrapper(wrapper))[0]
+    if run is None:
+        run = batch_runs.submit(found, stack, wrapper, file, None)
+        batch_runs.remember(run, JOBS)
+    with job_counter(run.id) as shown:
+        batch_runs.follow(found, run, shown)
+    shards = RESULTS / run.id / "shards"
+    batch_runs.download(found, run, shards)
+    rows = [jsonlib.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    ways = {
+        "bare model": verification.bare_values(MODEL, file),
+        "batch": verification.batch_values(find_shards(shards)[0]),
+        "online": verification.online_values(rows, predict_many(found, endpoint, rows)),
+    }
+    pairs = verification.compare(ways, limit)
+    within = all(pair.within for pair in pairs)
+    facts = {"stack": stack, "wrapper": wrapper, "job": run.id, "instances": len(rows), "tolerance": limit}
+    facts |= {
+        "within": within,
+        "largest": max(pair.largest for pair in pairs),
+        "pairs": [asdict(pair) for pair in pairs],
+    }
+    answer(json, facts, *(verification.describe(pair, limit) for pair in pairs))
+    if not within:
+        raise Exit(f"Predictions of {wrapper} differ by more than {limit:g}", 1)
+    return facts
+
+
+def validation_progress(bar: Any, done: int, total: int, instances: int, failed: int) -> None:
+    """Show how far a validation is."""
+    bar(done / max(total, 1), f"{instances:,} instances, {failed:,} would fail")
