@@ -34,7 +34,7 @@ def assert_complete(clone: Clone) -> None:
     """Run the demo to its end: everything is there once, and every instance has its prediction."""
     facts = clone.facts("demo")
     assert [job["joined"] for job in facts["jobs"]] == [102, 102]
-    assert facts["resources"] == 25
+    assert facts["resources"] == 32
     assert set(clone.facts("preview", "--refresh")["changeSummary"]) == {"same"}
 
 
