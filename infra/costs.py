@@ -99,6 +99,19 @@ def cost_line(stack: Stack) -> str:
     )
 
 
+def cost_facts(stack: Stack) -> dict[str, Any] | None:
+    """Return a stack's estimate as preview has it for JSON, in USD; None where a price is not known.
+
+    Raises:
+        SettingError: a setting is wrong.
+    """
+    try:
+        known = facts(estimate(from_config(stack.config, stack.name)))
+    except UnknownPriceError:
+        return None
+    return {name: known[name] for name in ("monthUsd", "jobUsd", "region", "pricesOf")}
+
+
 def facts(found: Estimate) -> dict[str, Any]:
     """Return an estimate for JSON, amounts in USD."""
     return {

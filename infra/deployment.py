@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 
 from invoke import Exit
 
+from infra.costs import cost_facts
 from infra.credentials import require_credentials
 from infra.engines import Engine, choose_engine, command_of, environment_of, made_by, resources_in, state_file
 from infra.local_cloud import require
@@ -42,6 +43,8 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
     require_credentials(stack)
     arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
     facts: dict[str, Any] = {"stack": name, "engine": engine}
+    if verb == "preview":
+        facts["costs"] = cost_facts(stack)
     if as_json and (engine == "embedded" or verb == "preview"):
         try:
             facts |= _json_of(run_engine(stack, engine, [*arguments, "--json"], subprocess.PIPE))

@@ -11,6 +11,7 @@ SERVICE = "gcp:projects/service:Service"
 KEY = "gcp:kms/cryptoKey:CryptoKey"
 GRANT = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
 POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
+AGENT = "gcp:projects/serviceIdentity:ServiceIdentity"
 BUCKET = "gcp:storage/bucket:Bucket"
 
 WITH = {  # what goes with a resource, by its kind
@@ -42,13 +43,13 @@ def fate_of(stack: Stack, resources: Sequence[Json]) -> Fate:
     """
     settings = from_config(stack.config, stack.name)
     own = [row for row in resources if row.get("custom", True) and not str(row["type"]).startswith("pulumi:")]
-    services = [row for row in own if row["type"] == SERVICE]
-    others = [row for row in own if row["type"] != SERVICE]
+    kept = [row for row in own if row["type"] in {SERVICE, AGENT}]
+    others = [row for row in own if row["type"] not in {SERVICE, AGENT}]
     return Fate(
         stack.name,
         sorted(_going(settings, row) for row in others if not (row.get("protect") or row.get("retainOnDelete"))),
         sorted(_named(row) for row in others if row.get("protect")),
-        list(_leaves(settings, services, others)),
+        list(_leaves(settings, kept, others)),
     )
 
 
@@ -81,9 +82,10 @@ def facts(fate: Fate) -> dict[str, Any]:
     return asdict(fate)
 
 
-def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]) -> list[str]:
-    apis = sorted(str((row.get("inputs") or {}).get("service", row.get("id"))) for row in services)
+def _leaves(settings: Settings, kept: Sequence[Json], others: Sequence[Json]) -> list[str]:
+    apis, agents = _services(kept, SERVICE), _services(kept, AGENT)
     told = [f"enabled APIs, which others of the project may use: {', '.join(apis)}"] if apis else []
+    told += [f"Google's own accounts of these services: {', '.join(agents)}"] if agents else []
     if any(row["type"] == BUCKET for row in others):
         told += _of_bucket(settings)
     models = [row for row in others if str(row["type"]).endswith(":Model")]
@@ -94,6 +96,12 @@ def _leaves(settings: Settings, services: Sequence[Json], others: Sequence[Json]
     told += ["logs of image builds, in Cloud Logging"] * any(_named(row) == "build-account (Account)" for row in others)
     told += _of_security(others)
     return [*told, "the stack's file and settings"] if others or apis else ["nothing: the stack has no resources"]
+
+
+def _services(kept: Sequence[Json], type_: str) -> list[str]:
+    """Return the services that resources of a type are of."""
+    rows = [row for row in kept if row["type"] == type_]
+    return sorted(str((row.get("inputs") or {}).get("service", row.get("id"))) for row in rows)
 
 
 def _of_security(others: Sequence[Json]) -> list[str]:

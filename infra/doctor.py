@@ -37,6 +37,10 @@ FOR_IMAGE = (
     "resourcemanager.projects.setIamPolicy",
 )
 FOR_NOTEBOOK = ("notebooks.instances.create", "resourcemanager.projects.setIamPolicy")
+FOR_NETWORK = ("compute.firewalls.create", "compute.networks.create", "compute.subnetworks.create")
+FOR_KEY = ("cloudkms.cryptoKeys.create", "cloudkms.cryptoKeys.setIamPolicy", "cloudkms.keyRings.create")
+FOR_GITHUB = ("iam.workloadIdentityPools.create", "resourcemanager.projects.setIamPolicy")
+FOR_DATAFLOW = ("dataflow.jobs.create", "resourcemanager.projects.setIamPolicy")
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,7 @@ def apis(patient: Patient) -> Finding:
 def permissions(patient: Patient) -> Finding:
     """Look which permissions the caller lacks."""
     settings = patient.settings
-    wanted = [*PERMISSIONS, *FOR_IMAGE * has_registry(settings)]
-    wanted = sorted({*wanted, *FOR_ENDPOINTS * bool(settings.endpoints), *FOR_NOTEBOOK * settings.notebook})
+    wanted = _wanted_permissions(settings)
     connection = connection_to(patient.stack, "cloudresourcemanager")
     name = f"projects/{settings.project}"
     request = client(connection).projects().testIamPermissions(resource=name, body={"permissions": wanted})
@@ -192,6 +195,20 @@ CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "bucket": bucket,
     "quota": quota,
 }
+
+
+def _wanted_permissions(settings: Settings) -> list[str]:
+    groups = {
+        PERMISSIONS: True,
+        FOR_IMAGE: has_registry(settings),
+        FOR_ENDPOINTS: bool(settings.endpoints),
+        FOR_NOTEBOOK: settings.notebook,
+        FOR_NETWORK: settings.private_network,
+        FOR_KEY: settings.kms_key == "new",
+        FOR_GITHUB: bool(settings.github_repository),
+        FOR_DATAFLOW: settings.dataflow,
+    }
+    return sorted({name for group, on in groups.items() if on for name in group})
 
 
 def _looked(check: str, look: Callable[[Patient], Finding], patient: Patient) -> Finding:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 # Google's client libraries load when the first call is made: an `up` that changes nothing makes none.
 # ruff: noqa: PLC0415
 from infra.errors import InfraError
-from infra.remedies import LOGIN, remedy
+from infra.remedies import LOGIN, is_off, remedy
 from infra.settings import LOCAL_TOKEN
 
 Json = dict[str, Any]
@@ -25,10 +25,6 @@ PAUSE = 1.0  # seconds before the second try, doubled before each further one; o
 PASSING = {429, 500, 502, 503, 504}  # statuses of faults that pass
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 TITLES = {"aiplatform": "Vertex AI", "ml": "AI Platform", "storage": "Cloud Storage"}
-# The roles that Google has for whoever was refused
-ROLES = {"aiplatform": "aiplatform.user", "ml": "ml.developer", "storage": "storage.admin"}
-# What Vertex AI says where the SavedModel that a model names is gone, or is none
-BAD_ARTIFACT = ("Model directory gs://", "model server never became ready")
 # google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer
 HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 16: 401}
 
@@ -58,9 +54,10 @@ class Connection:
 class PredictionApiError(InfraError):
     """A refusal of Vertex AI (or no answer from it), in one line that ends with the way out."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, *, api_off: bool = False) -> None:
         super().__init__(message)
         self.status = status  # the answer's HTTP status; 0: none came
+        self.api_off = api_off  # the project has not enabled the API: it holds nothing of it
 
 
 def connect(outputs: Mapping[str, Any]) -> Connection:
@@ -143,7 +140,7 @@ def refusal(connection: Connection, status: int, body: Mapping[str, Any], resour
     message = " ".join(str(body.get("message", "no reason given")).split()).rstrip(".")
     what = f"{TITLES.get(connection.api, connection.api)} refuses {resource} ({status})"
     helps = "" if "Run: " in message else f" {remedy(connection.api, connection.project, status, body)}"
-    return PredictionApiError(f"{what}: {message}.{helps}", status)
+    return PredictionApiError(f"{what}: {message}.{helps}", status, api_off=is_off(body))
 
 
 @lru_cache(maxsize=64)

@@ -77,7 +77,7 @@ def _labelled(stack: Stack) -> Iterator[Resource]:
     yield from _ours("key", _keys(connection_to(stack, "cloudkms")))
     iam = connection_to(stack, "iam")
     accounts = client(iam).projects().serviceAccounts()
-    for account in every(iam, accounts, "accounts", name=f"projects/{project}"):
+    for account in _if_on(every(iam, accounts, "accounts", name=f"projects/{project}")):
         yield from _account(account)
 
 
@@ -88,17 +88,22 @@ def _buckets(storage: Connection) -> Iterator[Json]:
 def _keys(kms: Connection) -> Iterator[Json]:
     """Return the keys that still encrypt: Google keeps the records of the others for ever."""
     rings = client(kms).projects().locations().keyRings()
+    for ring in every(kms, rings, "keyRings", parent=kms.parent):
+        found = every(kms, rings.cryptoKeys(), "cryptoKeys", parent=ring["name"])
+        yield from (key for key in found if (key.get("primary") or {}).get("state") == "ENABLED")
+
+
+def _if_on(found: Iterator[Json]) -> Iterator[Json]:
+    """Pass on what an API lists; a project that has not enabled it has nothing of it."""
     try:
-        for ring in every(kms, rings, "keyRings", parent=kms.parent):
-            found = every(kms, rings.cryptoKeys(), "cryptoKeys", parent=ring["name"])
-            yield from (key for key in found if (key.get("primary") or {}).get("state") == "ENABLED")
+        yield from found
     except PredictionApiError as error:
-        if error.status != 403:  # the API is off: the project has no keys
+        if not error.api_off:
             raise
 
 
 def _ours(type_: str, found: Iterator[Json]) -> Iterator[Resource]:
-    for each in found:
+    for each in _if_on(found):
         labels = each.get("labels") or {}
         if labels.get("app") == NAMESPACE:
             yield Resource(type_, each["name"], labels.get("stack", ""))

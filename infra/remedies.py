@@ -47,11 +47,16 @@ def remedy(api: str, project: str, status: int, body: Mapping[str, Any]) -> str:
     }.get(status, "Try again later")
 
 
+def is_off(body: Mapping[str, Any]) -> bool:
+    """Say whether an error is that the project has not enabled the API."""
+    return _info(body).get("reason") == "SERVICE_DISABLED" or "has not been used in project" in str(body.get("message"))
+
+
 def _forbidden(api: str, project: str, message: str, body: Mapping[str, Any]) -> str:
     info = _info(body)
     metadata = info.get("metadata") or {}
     reason = info.get("reason", "")
-    if reason == "SERVICE_DISABLED" or "has not been used in project" in message:
+    if is_off(body):
         return f"Run: gcloud services enable {metadata.get('service') or f'{api}.googleapis.com'} --project {project}"
     if reason == "BILLING_DISABLED" or "billing" in message.lower():
         return f"Run: gcloud billing projects link {project} --billing-account ACCOUNT"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import check_tasks, costs
-from infra.costs import Use, cost_line, estimate, use_of
+from infra.costs import Use, cost_facts, cost_line, estimate, use_of
 from infra.prices import FILE, MEMORY, UnknownPriceError, read_prices
 from infra.regions import REGIONS
 from infra.settings import NAMESPACE, from_config
@@ -127,13 +127,18 @@ def test_a_machine_without_a_price_is_named_with_the_file_to_mend() -> None:
     with pytest.raises(UnknownPriceError, match=r"'c3-standard-4': infra/prices.json knows c2-standard-N"):
         estimate(from_config(wanted))
     assert cost_line(Stack("dev", FILE, wanted)).startswith("Costs are not known: No price for machine type")
+    assert cost_facts(Stack("dev", FILE, wanted)) is None
 
 
 def test_preview_has_the_costs_in_one_line() -> None:
     """The dearest part is named: it is what a reader would turn off."""
-    line = cost_line(Stack("dev", FILE, config(endpoints=["decorator"])))
+    stack = Stack("dev", FILE, config(endpoints=["decorator"]))
+    line = cost_line(stack)
     assert re.match(r"On Google Cloud about 79\.98 USD a month .*most of it: endpoint decorator\)", line)
     assert "\n" not in line
+    told = cost_facts(stack)
+    assert told is not None
+    assert told["monthUsd"] == 79.98
 
 
 @pytest.mark.parametrize(

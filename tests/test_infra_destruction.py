@@ -8,7 +8,7 @@ import pytest
 from invoke import Exit
 from pulumi.runtime.mocks import MockMonitor
 
-from infra.destruction import BUCKET, GRANT, KEY, POOL, SERVICE, fate_of, lines, refuse_protected
+from infra.destruction import AGENT, BUCKET, GRANT, KEY, POOL, SERVICE, fate_of, lines, refuse_protected
 from infra.reporting import confirm_name
 from infra.settings import NAMESPACE
 from infra.stacks import ROOT, Stack, StackError
@@ -32,6 +32,7 @@ STATE = [
     row("stack", "pulumi:pulumi:Stack"),
     row("default", "pulumi:providers:gcp"),
     row("iam-api", SERVICE, inputs={"service": "iam.googleapis.com"}),
+    row("vertex-agent", AGENT, inputs={"service": "aiplatform.googleapis.com"}),
     row("bucket", BUCKET, protect=True),
     row("model", "pulumi-python:dynamic/prediction:Model", protect=True),
     row("notebook", "gcp:workbench/instance:Instance"),
@@ -39,12 +40,18 @@ STATE = [
 
 
 def test_everything_in_the_state_has_a_fate() -> None:
-    """Enabled APIs stay, protected data stops it, the rest goes."""
+    """Enabled APIs and Google's own accounts stay, protected data stops it, the rest goes."""
     fate = fate_of(stack(), STATE)
     assert fate.deletes == ["notebook (Instance), with its disks and all that is on them"]
     assert fate.protects == ["bucket (Bucket)", "model (Model)"]
     said = "\n".join(lines(fate))
-    for part in ("iam.googleapis.com", "if it holds objects", "records of batch prediction jobs", "1 go, 2 are prot"):
+    for part in (
+        "iam.googleapis.com",
+        "services: aiplatform.googleapis.com",
+        "if it holds objects",
+        "records of batch prediction jobs",
+        "1 go, 2 are prot",
+    ):
         assert part in said
 
 

@@ -237,6 +237,30 @@ def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack
     ]
 
 
+def test_an_api_that_is_off_leaves_nothing_over(google: type[Google], stack: Stack) -> None:
+    """A stack without notebook and key enables neither API; what may not be looked at is a refusal all the same."""
+    (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
+    off = {"message": "Notebooks API has not been used in project 1 before or it is disabled."}
+    google.answers["notebooks.projects.locations.instances.list"] = {"status": 403, "error": off}
+    assert leftovers.find(read_stack("dev")) == []
+    google.answers["cloudkms.projects.locations.keyRings.list"] = {"status": 403, "error": {"message": "denied"}}
+    with pytest.raises(PredictionApiError, match="refuses keyRings"):
+        leftovers.find(read_stack("dev"))
+
+
+def test_permissions_follow_the_settings(google: type[Google]) -> None:
+    """What only a network, a key, a workflow or Dataflow needs is asked for where the stack has them."""
+    named = {"privateNetwork": True, "kmsKey": "new", "githubRepository": "me/it", "dataflow": True}
+    config = {**GOOGLE, **{f"{NAMESPACE}:{name}": value for name, value in named.items()}}
+    google.answers["cloudresourcemanager.projects.testIamPermissions"] = {"permissions": []}
+    lacking = doctor.permissions(Patient(Stack("dev", Path("Pulumi.dev.yaml"), config), from_config(config))).detail
+    groups = (doctor.FOR_NETWORK, doctor.FOR_KEY, doctor.FOR_GITHUB, doctor.FOR_DATAFLOW)
+    assert [name for group in groups for name in group if name not in lacking] == []
+    plain = doctor.permissions(PATIENT).detail
+    assert "compute.networks.create" not in plain
+    assert "cloudkms" not in plain
+
+
 def test_a_state_bucket_is_made_once_and_named_in_the_stack(google: type[Google], stack: Stack) -> None:
     """The request is documented; a bucket that is there is taken if it can be read."""
     (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
