@@ -35,7 +35,7 @@ def logs(
     _: Context, follow: bool = False, lines: str = "20", match: str = "", errors: bool = False, json: bool = False
 ) -> None:
     """Show the local cloud's requests: when, status, duration, id, method, address, and why it refused."""
-    path, count = local_cloud.REQUESTS, whole_number("--lines", lines, 20)
+    path, count = local_cloud.REQUESTS, whole_number("--lines", lines, 20, least=0)
     if not path.exists() and not follow:
         raise StackError("The local cloud has answered nothing yet. Run: invoke local.start")
     found = request_logs.last(path, count, match, errors=errors) if path.exists() else []

@@ -51,13 +51,12 @@ def size(  # each assumption is an option
     if not json:
         rows_of = [_row(each, load) for each in sizes]
         title = f"{load.rows:,} rows in {load.minutes:g} minutes, {prices.region}"
-        table(title, ("place", "workers", "machine", "minutes", "USD", "USD a million rows", ""), rows_of)
+        table(title, ("place", "workers", "machine", "minutes", "USD", "USD a million rows", "in time"), rows_of)
     answer(json, sizing.facts(load, sizes), *(f"* {line}" for line in _assumed(load, prices)))
     return sizing.facts(load, sizes)
 
 
 def _row(each: sizing.Size, load: sizing.Load) -> list[Any]:
-    late = "" if each.in_time else "late"
     return [
         each.place,
         each.workers,
@@ -65,7 +64,7 @@ def _row(each: sizing.Size, load: sizing.Load) -> list[Any]:
         each.minutes,
         f"{each.usd:.3f}",
         f"{each.usd / load.rows * 1e6:.5f}",
-        late,
+        "yes" if each.in_time else "no",
     ]
 
 

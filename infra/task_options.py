@@ -37,12 +37,16 @@ def step(
     return lambda body: task(help=help_texts, iterable=list(iterable))(guard(body))
 
 
-def whole_number(option: str, text: str, example: int) -> int:
+def whole_number(option: str, text: str, example: int, least: int | None = None) -> int:
     """Read an option's number: invoke itself answers what is none with a traceback."""
+    wanted = "a whole number" if least is None else f"a whole number from {least} on"
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise InfraError(f"{option} is {text!r}; wanted: a whole number. Run with: {option} {example}") from None
+        raise InfraError(f"{option} is {text!r}; wanted: {wanted}. Run with: {option} {example}") from None
+    if least is not None and number < least:
+        raise InfraError(f"{option} is {text!r}; wanted: {wanted}. Run with: {option} {example}")
+    return number
 
 
 def decimal(option: str, text: str, example: float) -> float:
