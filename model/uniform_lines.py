@@ -4,24 +4,19 @@ What is read here is exactly what the decoder of single lines reads. A line that
 outside its values, or whose values are anything but plain numbers and texts, is left to that decoder.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import simdjson
 
 from model.columns import numpy_dtype
 from model.lines import NEWLINE, Lines
+from model.plain_numbers import parse, spoiled
 from model.signature import TensorSpec
 from model.template import Template, kind_of
 
 COMMA, QUOTE, BACKSLASH, SPACE, MINUS, ZERO = (ord(character) for character in ',"\\ -0')
-NINE, EXPONENT, LOWER_CASE = ord("9"), ord("e"), ord("a") - ord("A")
-# Numbers that fit into 64 bits whatever their digits are; a parser of many refuses all for one that does not.
-PLAIN_NUMBER = rb"[ \t\r]*-?(?:0|[1-9]\d{0,18})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?[ \t\r]*"
-PLAIN_NUMBERS = re.compile(PLAIN_NUMBER + rb"(?:," + PLAIN_NUMBER + rb")*(?:,[ \t\r]*)?")
+NINE = ord("9")
 FEW_BYTES = 64
 MOST_DIGITS = 19  # any integer of so many fits into 64 bits without a sign
 
@@ -88,10 +83,10 @@ def _grid(lines: Lines, template: Template) -> Grid:
         rows = commas.reshape(len(lines), wanted)
         if not wanted or ((rows[:, 0] > lines.starts) & (rows[:, -1] < lines.ends)).all():
             return Grid(lines, text, np.arange(len(lines)), lines.starts, rows, lines.ends)
-    before = np.searchsorted(commas, lines.ends)
-    index = np.flatnonzero(np.diff(before, prepend=0) == wanted)
-    places = (before[index] - wanted)[:, None] + np.arange(wanted)
-    return Grid(lines, text, index, lines.starts[index], commas[places], lines.ends[index])
+    counts = np.diff(np.searchsorted(commas, lines.ends), prepend=0)
+    index = np.flatnonzero(counts == wanted)
+    rows = commas[np.repeat(counts == wanted, counts)].reshape(len(index), wanted)
+    return Grid(lines, text, index, lines.starts[index], rows, lines.ends[index])
 
 
 def _long_enough(grid: Grid, template: Template) -> np.ndarray:
@@ -221,12 +216,13 @@ def _blank(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
 def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` numbers of each line, and which lines have plain numbers between their commas."""
     good = np.ones(len(grid.index), dtype=bool)
-    found = _parse(text) if len(good) == len(grid.lines) else None  # where some lines are bad, expect more
-    for suspect in (_with_other_bytes, _with_other_words):
-        if found is None:
-            good &= ~suspect(grid, text)
-            _blank(text, grid.starts[~good], grid.ends[~good] + 1)
-            found = _parse(text)
+    looks = spoiled(text, grid.starts, grid.ends)
+    found = parse(text) if len(good) == len(grid.lines) or not (text > NINE).any() else None  # else it would fail
+    while found is None and (bad := next(looks, None)) is not None:
+        bad &= good
+        _blank(text, grid.starts[bad], grid.ends[bad] + 1)
+        good &= ~bad
+        found = parse(text)
     if found is None:
         return np.zeros((len(good), count)), np.zeros(len(good), dtype=bool)
     if good.all():
@@ -234,33 +230,6 @@ def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.n
     values = np.zeros((len(good), count))
     values[good] = found.reshape(-1, count)
     return values, good
-
-
-def _with_other_bytes(grid: Grid, text: np.ndarray) -> np.ndarray:
-    """Tell which lines have a quote, a letter or a bracket among their numbers."""
-    places = np.flatnonzero((text > NINE) | (text == QUOTE))
-    places = places[(text[places] | LOWER_CASE) != EXPONENT]
-    found = np.zeros(len(grid.index), dtype=bool)
-    found[np.minimum(np.searchsorted(grid.ends, places), len(found) - 1)] = True
-    return found
-
-
-def _with_other_words(grid: Grid, text: np.ndarray) -> np.ndarray:
-    """Tell which lines have something else than plain numbers between their commas."""
-    raw, pieces = text.tobytes(), zip(grid.starts.tolist(), grid.ends.tolist(), strict=True)
-    return np.array([PLAIN_NUMBERS.fullmatch(raw[start:end]) is None for start, end in pieces])
-
-
-def _parse(text: np.ndarray) -> np.ndarray | None:
-    """Return the numbers of a text that has a comma behind each of them, or None where something else stands there."""
-    numbers = text.tobytes().rstrip(b" \t\r")[:-1]
-    if b"[" in numbers:  # the parser would read nested lists as if they were flat
-        return None
-    try:
-        array: Any = simdjson.Parser().parse(b"[%b]" % numbers)
-        return np.frombuffer(array.as_buffer(of_type="d"))
-    except (ValueError, TypeError, RuntimeError):
-        return None
 
 
 def _texts(grid: Grid, template: Template, spec: TensorSpec) -> np.ndarray:

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import orjson
@@ -15,6 +16,8 @@ from model.batch_predict.shard import Counts
 from model.instances import WHITESPACE, Decoded
 from model.predictions import Encoder
 from model.rejections import Rejection
+
+LEAST_STRETCH = 4  # rows on average: shorter stretches are put row by row
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,15 @@ def encode_rows(
 
 
 def _place(rows: list[bytes], index: np.ndarray, texts: list[bytes]) -> None:
-    """Put texts where their lines stand, at once where none stands between them."""
-    first, last = int(index[0]), int(index[-1])
-    if last - first + 1 == len(index):
-        rows[first : last + 1] = texts
+    """Put texts where their lines stand, a stretch at a time where others stand between few of them."""
+    breaks = (np.flatnonzero(np.diff(index) != 1) + 1).tolist()
+    if len(breaks) * LEAST_STRETCH > len(index):
+        for at, text in zip(index.tolist(), texts, strict=True):
+            rows[at] = text
         return
-    for at, text in zip(index.tolist(), texts, strict=True):
-        rows[at] = text
+    for first, last in pairwise([0, *breaks, len(index)]):
+        at = int(index[first])
+        rows[at : at + last - first] = texts[first:last]
 
 
 def _with_instance(line: bytes, row: bytes) -> bytes:
@@ -95,8 +100,9 @@ def _error(rejection: Rejection, place: tuple[str, int]) -> bytes:
         "line": line,
         "code": rejection.code,
         "message": rejection.message,
-        **({"batch": rejection.batch} if rejection.batch else {}),
     }
+    if rejection.batch:
+        record["batch"] = rejection.batch
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
