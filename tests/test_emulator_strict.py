@@ -194,6 +194,25 @@ def test_tokens_name_their_callers() -> None:
     assert caller_of({}) is not None
 
 
+def test_callers_learn_which_permissions_they_have(cloud: LocalCloud) -> None:
+    """`testIamPermissions` gives those that calls would be allowed, on a bucket those of its own policy too."""
+    asked = ["storage.objects.get", "storage.objects.delete", "aiplatform.models.get", "notebooks.instances.get"]
+    bind(cloud, ("roles/aiplatform.viewer", f"serviceAccount:{ROBOT}"))
+    for token, want in (("local", asked), (ROBOT, asked[2:]), ("user:stranger@example.com", asked[3:])):
+        answer = call(cloud, "POST", f"{POLICY}:testIamPermissions", token, json={"permissions": asked})
+        assert answer.json() == {"permissions": want}
+    client(cloud, "local").create_bucket("strict-asked")
+    bucket = client(cloud, ROBOT).bucket("strict-asked")
+    assert bucket.test_iam_permissions(asked[:2]) == []
+    mine = client(cloud, "local").bucket("strict-asked")
+    policy = mine.get_iam_policy(requested_policy_version=3)
+    policy.bindings.append({"role": "roles/storage.objectViewer", "members": {f"serviceAccount:{ROBOT}"}})
+    mine.set_iam_policy(policy)
+    assert bucket.test_iam_permissions(asked[:2]) == asked[:1]
+    assert mine.test_iam_permissions(asked[:2]) == asked[:2]
+    bind(cloud)
+
+
 class _Signer(crypt.Signer):
     """Signs as nobody checks."""
 

@@ -7,7 +7,8 @@ from infra.emulator import generic
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import invalid, not_found
 from infra.emulator.operations import finished
-from infra.emulator.policies import forget_policy, get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import forget_policy, get_policy, set_policy
 
 Json = dict[str, Any]
 
@@ -107,6 +108,6 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles("artifactregistry.projects.locations.repositories.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has on a repository: all."""
+    """Return which of the permissions the caller has on a repository."""
     _repository(call)
     return test_permissions(call)

@@ -6,6 +6,7 @@ import secrets
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
+from infra.emulator.permissions import held, project_of
 from infra.emulator.resources import Json
 from infra.emulator.storage_resource import etag_of, merged
 
@@ -37,9 +38,12 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles("storage.buckets.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return those of the permissions that the caller has: the local cloud's only caller has all."""
-    require_bucket(call.cloud, call.path["bucket"])
-    return {"kind": "storage#testIamPermissionsResponse", "permissions": call.query.get("permissions", [])}
+    """Return which of the permissions the caller has on a bucket."""
+    name = call.path["bucket"]
+    require_bucket(call.cloud, name)
+    project = project_of(call.cloud, call.method, call.path, {})
+    found = held(call, call.query.get("permissions", []), project, name)
+    return {"kind": "storage#testIamPermissionsResponse", **({"permissions": found} if found else {})}
 
 
 def _identity(bucket: str) -> Json:

@@ -8,7 +8,8 @@ from infra.emulator import generic
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.errors import failed_precondition, invalid, not_found
 from infra.emulator.operations import finished
-from infra.emulator.policies import get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import get_policy, set_policy
 
 Json = dict[str, Any]
 
@@ -125,7 +126,7 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles(f"{METHODS}.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has on a pool: all."""
+    """Return which of the permissions the caller has on a pool."""
     _live(call, POOLS, call.path["resource"])
     return test_permissions(call)
 

@@ -10,7 +10,8 @@ from infra.emulator import generic
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.kms_versions import KEYS, SYMMETRIC, VERSIONS, new_version, rotated, seconds
-from infra.emulator.policies import get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import get_policy, set_policy
 
 Json = dict[str, Any]
 
@@ -135,7 +136,7 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles(*(f"{kind}.testIamPermissions" for kind in POLICED))
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has on a ring or key: all."""
+    """Return which of the permissions the caller has on a ring or key."""
     _policed(call)
     return test_permissions(call)
 

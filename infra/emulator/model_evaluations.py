@@ -1,6 +1,6 @@
 """aiplatform models' evaluations and policies: kept and given back as they were sent; nothing here is computed."""
 
-from infra.emulator import generic, policies
+from infra.emulator import generic, permissions, policies
 from infra.emulator.calls import Call, handles
 from infra.emulator.model_versions import find_version
 from infra.emulator.resources import Json
@@ -67,4 +67,4 @@ def set_policy(call: Call) -> Json:
 @handles(f"{MODELS}.testIamPermissions")
 def test_permissions(call: Call) -> Json:
     """Return which permissions the caller has."""
-    return policies.test_permissions(call)
+    return permissions.test_permissions(call)

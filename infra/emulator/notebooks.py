@@ -10,7 +10,8 @@ from infra.emulator.compute_networks import check_interfaces
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.kms_access import require_disk_keys
 from infra.emulator.operations import finished
-from infra.emulator.policies import forget_policy, get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import forget_policy, get_policy, set_policy
 
 Json = dict[str, Any]
 
@@ -187,6 +188,6 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles(f"{INSTANCES}.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has on an instance: all."""
+    """Return which of the permissions the caller has on an instance."""
     _instance(call)
     return test_permissions(call)

@@ -1,9 +1,10 @@
 """Which permission a method asks for, and whether a caller has it by the policies of project and bucket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from infra.emulator.callers import Caller
-from infra.emulator.calls import Cloud
+from infra.emulator.callers import OWNER, Caller, caller_of
+from infra.emulator.calls import Call, Cloud
+from infra.emulator.errors import invalid
 from infra.emulator.policies import KIND as PROJECT_POLICIES
 from infra.emulator.projects import project_id
 from infra.emulator.resources import Json
@@ -65,6 +66,29 @@ def has(cloud: Cloud, caller: Caller, permission: str, project: str, bucket: str
     if bucket:
         policies.append(cloud.resources.get(BUCKET_POLICIES, bucket) or _first(groups))
     return any(allows(role, permission) for policy in policies for role in _roles(policy, groups))
+
+
+def held(call: Call, asked: Iterable[str], project: str, bucket: str = "") -> list[str]:
+    """Return which of the permissions the caller has: all, but for those that strict mode checks and refuses."""
+    caller = caller_of(call.headers) or OWNER  # who comes this far by another token than a name gave the cloud's own
+    checked = call.cloud.strict and not caller.owner
+    return [
+        one
+        for one in asked
+        if not checked or one.partition(".")[0] not in CHECKED or has(call.cloud, caller, one, project, bucket)
+    ]
+
+
+def test_permissions(call: Call, project: str = "") -> Json:
+    """Answer `testIamPermissions`: which of the asked permissions the caller has in the project of what it asks about.
+
+    Raises 400 for patterns.
+    """
+    asked = call.body.get("permissions") or call.query.get("permissions") or []
+    if any("*" in permission for permission in asked):
+        raise invalid("Permissions with wildcards are not allowed.", field_path="permissions")
+    found = held(call, asked, project or project_of(call.cloud, call.method, call.path, {}))
+    return {"permissions": found} if found else {}
 
 
 def _groups(cloud: Cloud, caller: Caller, project: str) -> frozenset[str]:

@@ -48,14 +48,6 @@ def set_policy(call: Call, resource: str) -> Json:
     return policy
 
 
-def test_permissions(call: Call) -> Json:
-    """Return the asked permissions: whoever calls the local cloud owns it."""
-    asked = call.body.get("permissions") or call.query.get("permissions") or []
-    if any("*" in permission for permission in asked):
-        raise invalid("Permissions with wildcards are not allowed.", field_path="permissions")
-    return {"permissions": asked} if asked else {}
-
-
 def forget_policy(call: Call, resource: str) -> None:
     """Drop the policy of a resource that is deleted."""
     call.resources.delete(KIND, resource)

@@ -5,7 +5,8 @@ from typing import Any
 
 from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.generic import filtered, page
-from infra.emulator.policies import get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import get_policy, set_policy
 from infra.emulator.projects import created, known, project_id
 
 Json = dict[str, Any]
@@ -71,5 +72,5 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles("cloudresourcemanager.projects.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has: all."""
-    return test_permissions(call)
+    """Return which of the permissions the caller has."""
+    return test_permissions(call, project_id(call.cloud, call.path["resource"]))

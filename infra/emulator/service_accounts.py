@@ -8,7 +8,8 @@ from typing import Any
 from infra.emulator import generic
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import aborted, already_exists, invalid, not_found
-from infra.emulator.policies import forget_policy, get_policy, set_policy, test_permissions
+from infra.emulator.permissions import test_permissions
+from infra.emulator.policies import forget_policy, get_policy, set_policy
 from infra.emulator.projects import project_id
 
 Json = dict[str, Any]
@@ -149,6 +150,6 @@ def set_iam_policy(call: Call) -> Json:
 
 @handles("iam.projects.serviceAccounts.testIamPermissions")
 def test_iam_permissions(call: Call) -> Json:
-    """Return the permissions that the caller has on a service account: all."""
+    """Return which of the permissions the caller has on a service account."""
     _found(call, "resource")
     return test_permissions(call)
