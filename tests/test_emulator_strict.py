@@ -175,6 +175,19 @@ def test_operations_can_take_their_time(cloud: LocalCloud) -> None:
     call(cloud, "POST", "/_local/clock")
 
 
+def test_operations_of_compute_take_their_time_too(cloud: LocalCloud) -> None:
+    """They look RUNNING, without an end, and `wait` answers when they are done."""
+    call(cloud, "POST", SERVICE.replace("aiplatform", "compute") + ":enable")
+    place = "/compute/compute/v1/projects/strict-project/global"
+    body = {"name": "slow", "autoCreateSubnetworks": False}
+    begun = call(cloud, "POST", f"{place}/networks", json=body).json()
+    assert (begun["status"], begun["progress"], "endTime" in begun, "localDue" in begun) == ("RUNNING", 0, False, False)
+    assert call(cloud, "GET", f"{place}/operations").json()["items"][-1]["status"] == "RUNNING"
+    waited = call(cloud, "POST", f"{place}/operations/{begun['name']}/wait").json()
+    assert (waited["status"], waited["progress"]) == ("DONE", 100)
+    assert call(cloud, "GET", f"{place}/operations/{begun['name']}").json() == waited
+
+
 def test_tokens_name_their_callers() -> None:
     """An address, a member, a signed token: each is a caller; what is none is nobody."""
     signed = jwt.encode(_Signer(), {"iss": ROBOT})  # type: ignore[no-untyped-call]

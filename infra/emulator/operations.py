@@ -24,7 +24,7 @@ PACKAGES = {
 EMPTY = "google.protobuf.Empty"
 DUE = "localDue"  # in stored operations: when they look done
 HIDDEN = (DUE, "response", "error")
-POLL_SECONDS = 0.02
+POLL_SECONDS, LONGEST_WAIT = 0.02, 30.0
 CODES = {"NOT_FOUND": 5, "ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "ABORTED": 10, "UNIMPLEMENTED": 12}
 INVALID_ARGUMENT, CANCELLED = 3, 1
 
@@ -55,7 +55,7 @@ def finished(call: Call, metadata: str, response: str = EMPTY, body: Json | None
     """
     operation = _started(call, metadata, **options)
     _note_end(operation, call.cloud.now())
-    operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}, **_due(call.cloud)}
+    operation |= {"done": True, "response": {"@type": type_url(call, response), **(body or {})}, **due(call.cloud)}
     call.resources.put(KIND, operation["name"], operation)
     return shown(call.cloud, operation)
 
@@ -127,10 +127,10 @@ def _end(cloud: Cloud, name: str, outcome: Json) -> None:
         if "deploymentStage" in operation["metadata"]:
             stage = "FAILED_TO_DEPLOY" if "error" in outcome else "SUCCESSFULLY_DEPLOYED"
             operation["metadata"]["deploymentStage"] = stage
-        cloud.resources.put(KIND, name, {**operation, "done": True, **outcome, **_due(cloud)})
+        cloud.resources.put(KIND, name, {**operation, "done": True, **outcome, **due(cloud)})
 
 
-def _due(cloud: Cloud) -> Json:
+def due(cloud: Cloud) -> Json:
     """Return when an operation that is done now is to look so, by the local cloud's clock: operations can be slowed."""
     if not cloud.operation_seconds:
         return {}
@@ -141,9 +141,9 @@ def shown(cloud: Cloud, operation: Json) -> Json:
     """Return an operation as clients see it: until it is due, as one under way."""
     if DUE not in operation:
         return operation
-    due = operation[DUE] <= cloud.now()
-    kept = {name: value for name, value in operation.items() if name not in ((DUE,) if due else HIDDEN)}
-    return kept if due else {**kept, "done": False}
+    over = operation[DUE] <= cloud.now()
+    kept = {name: value for name, value in operation.items() if name not in ((DUE,) if over else HIDDEN)}
+    return kept if over else {**kept, "done": False}
 
 
 def _note_end(operation: Json, now: str) -> None:
@@ -197,7 +197,7 @@ def cancel(call: Call) -> Json:
 def wait(call: Call) -> Json:
     """Return an operation when it is done, or as it is when the time is over (`timeout`, at most 30 s here)."""
     seconds = float(call.parameter("timeout", "10s").removesuffix("s") or 10)
-    end = time.monotonic() + min(seconds, 30)
+    end = time.monotonic() + min(seconds, LONGEST_WAIT)
     operation = _named(call)
     while not operation["done"] and time.monotonic() < end and not call.cloud.stopping.wait(POLL_SECONDS):
         operation = _named(call)
