@@ -78,7 +78,7 @@ def get(call: Call) -> Json:
 def wait(call: Call) -> Json:
     """Return an operation when it is done, or as it is when the time is over (30 s here)."""
     end = time.monotonic() + LONGEST_WAIT
-    operation = get(call)
+    operation: Json = get(call)
     while operation["status"] != "DONE" and time.monotonic() < end and not call.cloud.stopping.wait(POLL_SECONDS):
         operation = get(call)
     return operation
