@@ -154,7 +154,7 @@ def test_signature_is_chosen_by_name(saved_models: Path, tmp_path: Path) -> None
         ("pooled", "in.jsonl", [], "Output 'mean' has 1 rows for 3 instances"),
         ("keyed", "in.jsonl", ["--signature", "x"], "No signature 'x' in"),
         ("keyed", "no*.jsonl", [], "No input file matches"),
-        ("keyed", "in.jsonl", ["--batch-size", "0"], "argument --batch-size: invalid _positive value: '0'"),
+        ("keyed", "in.jsonl", ["--batch-size", "0"], "argument --batch-size: invalid positive value: '0'"),
         ("keyed", "in.jsonl", ["--max-errors", "many"], "argument --max-errors"),
     ],
 )
