@@ -36,7 +36,7 @@ def invoke(deployment: Deployment, token: str, arguments: Properties, provider: 
     try:
         return served.invoke(token, plain(arguments))
     except ProviderError as error:
-        msg = f"{token}: {error}"
+        msg = f"the function {token!r}: {error}"
         raise StepError(msg) from error
 
 
