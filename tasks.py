@@ -1,7 +1,7 @@
 """The path, in reading order: up -> train -> export -> upload -> up -> predict -> results. `demo` runs it whole.
 
 A task calls functions of infra and model, prints a summary for people and, with --json, one object for programs.
-What stands beside the path is imported: of steps/ where it needs both infra and model, else of infra/*_tasks.py.
+What stands beside the path is imported: of infra/steps/ where it needs both infra and model, else of infra/*_tasks.py.
 """
 
 import json as jsonlib
@@ -36,12 +36,12 @@ from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, ref
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
 from infra.setting_table import WRAPPERS
 from infra.stacks import read_stack, write_setting
+from infra.steps import verification_tasks, version_tasks
+from infra.steps.instances import instances_file
+from infra.steps.own_predictions import predict_here
+from infra.steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
+from infra.steps.uploads import check_operations, upload_model
 from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, need_option, whole_number
-from steps import verification_tasks, version_tasks
-from steps.instances import instances_file
-from steps.own_predictions import predict_here
-from steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
-from steps.uploads import check_operations, upload_model
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
 # ruff: noqa: PLC0415

@@ -5,9 +5,9 @@ import time
 
 from infra import batch_runs, own_runs
 from infra.reporting import say
+from infra.steps.instances import instances_file
+from infra.steps.places import JOBS
 from infra.task_options import Facts
-from steps.instances import instances_file
-from steps.places import JOBS
 
 
 def predict_here(

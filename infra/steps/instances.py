@@ -5,7 +5,7 @@ from typing import Any
 
 from infra.errors import InfraError
 from infra.reporting import say
-from steps.places import INSTANCES, SAVED_MODELS
+from infra.steps.places import INSTANCES, SAVED_MODELS
 
 # TensorFlow, polars and Google's clients load in seconds: they are imported where they are used.
 # ruff: noqa: PLC0415

@@ -9,8 +9,8 @@ from infra.platforms import need_aliases
 from infra.reporting import answer, hint
 from infra.settings import from_config
 from infra.stacks import read_stack, write_setting
+from infra.steps.places import METRICS, MODEL, SAVED_MODELS, step
 from infra.task_options import JSON, STACK, WRAPPER, Facts, known_wrapper
-from steps.places import METRICS, MODEL, SAVED_MODELS, step
 
 # TensorFlow, polars and Google's clients load in seconds: they are imported where they are used.
 # ruff: noqa: PLC0415

@@ -11,10 +11,10 @@ from invoke import Context, Exit
 from infra import batch_runs, deployment
 from infra.reporting import answer, fraction_bar, job_counter
 from infra.stacks import read_stack
+from infra.steps.instances import instances_file, known_policy, sample_files
+from infra.steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
+from infra.steps.uploads import uploaded_model
 from infra.task_options import JSON, STACK, WRAPPER, Facts, decimal, known_wrapper
-from steps.instances import instances_file, known_policy, sample_files
-from steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
-from steps.uploads import uploaded_model
 
 # TensorFlow, polars and Google's clients load in seconds: they are imported where they are used.
 # ruff: noqa: PLC0415

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra import task_options
 from model.errors import UserError
 
-ROOT = Path(os.path.relpath(Path(__file__).parent.parent))
+ROOT = Path(os.path.relpath(Path(__file__).parent.parent.parent))
 BUILD = ROOT / "build"
 MODEL, METRICS = BUILD / "model.keras", BUILD / "metrics.json"
 SAVED_MODELS, INSTANCES = BUILD / "saved_model", BUILD / "instances"

@@ -9,8 +9,8 @@ from infra.serving_image import PREBUILT
 from infra.setting_table import WRAPPERS
 from infra.settings import from_config
 from infra.stacks import read_stack
+from infra.steps.places import BUILD, SAVED_MODELS
 from infra.task_options import Facts
-from steps.places import BUILD, SAVED_MODELS
 
 # TensorFlow, polars and Google's clients load in seconds: they are imported where they are used.
 # ruff: noqa: PLC0415
