@@ -3,8 +3,10 @@
 import functools
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +65,11 @@ def anything(draw: st.DrawFn) -> Incoming:
     return Incoming(verb, path, query, draw(HEADERS), b"" if verb in {"GET", "HEAD"} else body)
 
 
+def sendable(address: str) -> str:
+    """Quote what the client refuses to send: white space, control characters and all beyond ASCII."""
+    return re.sub(r"[^\x21-\x7e]", lambda found: quote(found.group(), errors="surrogatepass"), address)
+
+
 class Sender:
     """A kept-alive connection to a local cloud that notes what must not be."""
 
@@ -72,7 +79,7 @@ class Sender:
 
     def check(self, incoming: Incoming) -> None:
         """Send a request; fail where the answer is a server's fault, or a refusal that is none of Google's."""
-        address = f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path
+        address = sendable(f"{incoming.path}?{incoming.query}" if incoming.query else incoming.path)
         try:
             self.connection.request(incoming.verb, address, incoming.body, dict(incoming.headers))
             answer = self.connection.getresponse()
