@@ -19,7 +19,7 @@ import msgspec
 from model.batch_predict.manifest import AccountingError
 from model.batch_predict.options import add_run_options, positive, run_settings, summary_of
 from model.batch_predict.settings import Exit, Threshold, UnusableError
-from model.beam_predict.files import read
+from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
 from model.beam_predict.preparing import claim, finished_shards, prepare
 from model.beam_predict.runners import (
@@ -76,6 +76,7 @@ def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | 
     if content is None:
         msg = f"no manifest at {work.manifest!r}"
         raise AccountingError(msg)
+    remove_torn(work.output)
     manifest: dict[str, Any] = msgspec.json.decode(content)
     return manifest
 

@@ -47,6 +47,13 @@ def whole(path: str) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_torn(folder: str) -> None:
+    """Remove what a killed run left half written in a folder of this machine."""
+    if not is_remote(folder):
+        for torn in Path(folder).glob("prediction.*.tmp"):
+            torn.unlink(missing_ok=True)
+
+
 def read(path: str) -> bytes | None:
     """Return a file's content; None where there is none."""
     try:
