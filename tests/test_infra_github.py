@@ -13,6 +13,7 @@ import tasks
 from infra import deployment, github
 from infra.setting_table import SETTINGS
 from infra.stacks import Stack, StackError
+from tests.task_arguments import arguments_of
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
@@ -37,7 +38,7 @@ def steps(job: str, action: str) -> list[dict[str, Any]]:
 
 def accepts(task: Task[Any], flag: str) -> bool:
     """Tell whether a task has an option."""
-    return flag in {f"--{name}" for argument in task.get_arguments() for name in argument.names}
+    return flag in {f"--{name}" for argument in arguments_of(task) for name in argument.names}
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -10,6 +10,7 @@ import pytest
 from invoke import Collection, Task
 
 import tasks
+from tests.task_arguments import arguments_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -58,7 +59,7 @@ def test_every_task_and_every_option_has_help(name: str) -> None:
     """`invoke --help NAME` explains the task and each of its flags."""
     found = TASKS[name]
     assert found.__doc__ and "\n" not in found.__doc__.strip().split("\n\n")[0]
-    options = {argument.name: argument.help for argument in found.get_arguments()}
+    options = {argument.name: argument.help for argument in arguments_of(found)}
     assert [option for option, text in options.items() if not text] == []
 
 
@@ -101,5 +102,5 @@ def test_readme_is_short() -> None:
 @pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if task.iterable))
 def test_repeatable_options_are_lists(name: str) -> None:
     """Invoke takes an option's type from its default: a tuple would be read as one letter after the other."""
-    kinds = {argument.name: argument.kind for argument in TASKS[name].get_arguments()}
+    kinds = {argument.name: argument.kind for argument in arguments_of(TASKS[name])}
     assert {kinds[option] for option in TASKS[name].iterable} == {list}
