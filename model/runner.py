@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from model.signature import Signature
+from model.signature import Signature, UnusableModelError
 
 Outputs = dict[str, np.ndarray]
 # What TensorFlow prints at every start, before any setting can silence it.
@@ -26,6 +26,7 @@ class Runner(Protocol):
     """A loaded model. String tensors are object arrays of bytes."""
 
     name: str
+    fallback: str  # why this is not TensorFlow's C API, where that was tried first
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> Outputs:
         """Predict one batch; raises ModelRunError. Safe to call from several threads."""
@@ -45,15 +46,22 @@ def load(saved_model: Path, signature: Signature, kind: str = "auto") -> Runner:
 def _load(saved_model: Path, signature: Signature, kind: str) -> Runner:
     from model.tensorflow_c import SessionRunner  # noqa: PLC0415 - only the process that predicts loads TensorFlow
 
+    reason = ""
     if kind != "python":
         try:
             return SessionRunner(saved_model, signature)
-        except (OSError, AttributeError, ImportError):
+        except (OSError, AttributeError, ImportError) as error:
             if kind == "c":
-                raise
+                msg = f"TensorFlow's C API cannot be used: {_in_one_line(error)}. Run without: --runner c"
+                raise UnusableModelError(msg) from None
+            reason = _in_one_line(error)
     from model.tensorflow_python import SignatureRunner  # noqa: PLC0415 - seconds to import, and rarely needed
 
-    return SignatureRunner(saved_model, signature)
+    return SignatureRunner(saved_model, signature, reason)
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager

@@ -92,6 +92,7 @@ class SessionRunner:
     """A loaded SavedModel; `run` may be called by several threads at once."""
 
     name = "c"
+    fallback = ""
 
     def __init__(self, saved_model: Path, signature: Signature) -> None:
         self._signature = signature

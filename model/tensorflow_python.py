@@ -19,7 +19,8 @@ class SignatureRunner:
 
     name = "python"
 
-    def __init__(self, saved_model: Path, signature: Signature) -> None:
+    def __init__(self, saved_model: Path, signature: Signature, fallback: str = "") -> None:
+        self.fallback = fallback
         try:
             self._model = tf.saved_model.load(str(saved_model))  # kept: the signature does not own its variables
             self._function = self._model.signatures[signature.name]

@@ -39,16 +39,34 @@ def test_predictions_are_those_of_the_bare_model(saved_models: Path, tmp_path: P
     assert done.stderr.splitlines()[0].startswith("1,000 instances: 1,000 predicted, 0 failed")
 
 
+# Python runs such a module before anything else: TensorFlow's own library is then sought where there is none.
+NO_LIBRARY = """
+import importlib.util
+from importlib.machinery import ModuleSpec
+
+find_spec = importlib.util.find_spec
+elsewhere = ModuleSpec("tensorflow", None, origin={origin!r})
+importlib.util.find_spec = lambda name, *rest: elsewhere if name == "tensorflow" else find_spec(name, *rest)
+"""
+
+
 @pytest.mark.long
-def test_python_tensorflow_writes_the_same(saved_models: Path, tmp_path: Path) -> None:
-    """Where the C API cannot be used, the Python package gives the same shards, and the summary says so."""
+def test_python_tensorflow_writes_the_same(saved_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library is missing, the Python package gives the same shards, and the summary says that and why."""
     write_rows(tmp_path / "in.jsonl", 50)
-    by_c, by_python = (
-        run(saved_models / "keyed", [tmp_path / "in.jsonl"], tmp_path / kind, "--runner", kind)
-        for kind in ("c", "python")
-    )
-    assert (by_c.summary["runner"], by_python.summary["runner"]) == ("c", "python")
+    by_c = run(saved_models / "keyed", [tmp_path / "in.jsonl"], tmp_path / "c")
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "sitecustomize.py").write_text(NO_LIBRARY.format(origin=str(tmp_path / "no" / "it.py")))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shim"))
+    by_python = run(saved_models / "keyed", [tmp_path / "in.jsonl"], tmp_path / "python")
+    assert (by_c.summary["runner"], by_c.summary["fallback"]) == ("c", "")
+    assert (by_python.summary["runner"], by_python.manifest["runner"]) == ("python", "python")
+    reason = by_python.summary["fallback"]
+    assert (reason == by_python.manifest["fallback"], "no/libtensorflow_cc.so.2" in reason) == (True, True)
+    assert f"its C API cannot be used: {reason}\n" in by_python.stderr
     assert by_c.results == by_python.results
+    refused = run(saved_models / "keyed", [tmp_path / "in.jsonl"], tmp_path / "only", "--runner", "c")
+    assert (refused.code, len(refused.stderr.splitlines())) == (2, 1)
 
 
 def test_outputs_of_any_kind_are_written(saved_models: Path, tmp_path: Path) -> None:

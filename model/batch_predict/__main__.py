@@ -14,7 +14,14 @@ from typing import Any
 # NumPy only copies here: its threads would idle, and cost start-up.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from model.batch_predict.options import add_run_options, positive, processors, run_settings, summary_of
+from model.batch_predict.options import (
+    add_run_options,
+    fallback_lines,
+    positive,
+    processors,
+    run_settings,
+    summary_of,
+)
 from model.batch_predict.parity import SERVICES
 from model.batch_predict.progress import Watch, chosen_watches
 from model.batch_predict.remote_output import staging, upload
@@ -78,6 +85,8 @@ def _refuse(message: str, code: Exit) -> int:
 def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
     count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed, {not_attempted:,} not attempted"
     print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
+    for line in fallback_lines(manifest):
+        print(line, file=sys.stderr)
     if manifest["failed"]:
         codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
         print(

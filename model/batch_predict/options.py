@@ -58,8 +58,14 @@ def run_settings(options: argparse.Namespace, **others: Any) -> Settings:
 
 def summary_of(manifest: dict[str, Any], output: object) -> dict[str, Any]:
     """Return what a run's JSON summary says."""
-    names = (*SUMMARY, "shards", "workers", "runner", "seconds")
-    return {"output": str(output)} | {name: manifest[name] for name in names}
+    names = (*SUMMARY, "shards", "workers", "runner", "fallback", "seconds")
+    return {"output": str(output)} | {name: manifest.get(name, "") for name in names}
+
+
+def fallback_lines(manifest: dict[str, Any]) -> list[str]:
+    """Say why a run fell back to TensorFlow's Python package, where it did."""
+    reason = manifest.get("fallback", "")
+    return [f"warning: predicted by TensorFlow's Python package, for its C API cannot be used: {reason}"] * bool(reason)
 
 
 def processors() -> int:

@@ -114,6 +114,7 @@ def _predict_all(
     facts = {
         **duplicate_facts(job),
         "runner": runner.name,
+        "fallback": runner.fallback,
         "workers": settings.workers,
         "seconds": round(time.monotonic() - started, 3),
     }

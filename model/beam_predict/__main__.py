@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import msgspec
 
 from model.batch_predict.manifest import AccountingError
-from model.batch_predict.options import add_run_options, positive, run_settings, summary_of
+from model.batch_predict.options import add_run_options, fallback_lines, positive, run_settings, summary_of
 from model.batch_predict.settings import Exit, Threshold, UnusableError
 from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
@@ -102,6 +102,8 @@ def _progress(work: Work) -> Iterator[None]:
 def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
     count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed"
     print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
+    for line in fallback_lines(manifest):
+        print(line, file=sys.stderr)
     if manifest["failed"]:
         codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
         print(

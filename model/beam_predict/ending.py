@@ -42,6 +42,7 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
     check_lines(counts, Scan([digest for _, digest, _ in found], [lines for *_, lines in found]))
     facts = {
         "runner": "+".join(sorted({shard.tensorflow for shard in done})),
+        "fallback": "; ".join(sorted({shard.fallback for shard in done if shard.fallback})),
         "workers": work.settings.workers,
         "seconds": round(time.time() - work.started, 3),
         "beam": work.runner,

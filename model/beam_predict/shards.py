@@ -91,7 +91,7 @@ def _write_shard(work: Work, loaded: Loaded, number: int, results: "_Digested", 
             counts.add(records.counts)
             lines, blocks = block.first_line + len(block.lines), blocks + 1
         ranges.append(RangeDone(part.number, lines, errors.size - size))
-    return ShardDone(number, results.sha256, errors.sha256, counts, ranges, loaded.runner.name)
+    return ShardDone(number, results.sha256, errors.sha256, counts, ranges, loaded.runner.name, loaded.runner.fallback)
 
 
 def _from_the_range(_: Range) -> int:

@@ -37,6 +37,7 @@ class ShardDone(msgspec.Struct, frozen=True):
     counts: Counts
     ranges: list[RangeDone]
     tensorflow: str  # which of its interfaces predicted: c or python
+    fallback: str = ""  # why it was python
 
 
 @dataclass(frozen=True)
