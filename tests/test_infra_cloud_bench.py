@@ -47,3 +47,11 @@ def test_the_task_takes_its_subject_by_position() -> None:
     assert "python -m infra.cloud_bench --quick" in done.stdout
     wrong = invoke("bench", "nothing")
     assert (wrong.returncode, "No bench 'nothing'" in wrong.stderr) == (1, True)
+
+
+def test_the_task_passes_on_what_its_bench_takes() -> None:
+    """Rounds and ways go to the batch engine's bench; one that has none refuses them in a line."""
+    done = invoke("--dry", "bench", "predict", "--rounds", "2", "--only", "Ray Data", "--only", "ours")
+    assert "python -m model.bench predict --rounds 2 --only 'Ray Data' --only ours" in done.stdout
+    wrong = invoke("bench", "cloud", "--only", "Ray")
+    assert (wrong.returncode, "--only is no option of invoke bench cloud" in wrong.stderr) == (1, True)

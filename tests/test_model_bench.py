@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from model.bench import native
+from model.bench.__main__ import outcome
 from model.bench.answers import WrongAnswersError, check
+from model.bench.rounds import run_rounds
 from model.bench.rows import Rows, features, write_rows
 from model.bench.targets import TARGETS, reached
+from model.bench.ways import Way
 from tests.batch import ROOT, run
 from tests.saved_models import bare_predictions
 
@@ -46,7 +49,7 @@ def test_processor_time_of_orphans_is_counted() -> None:
     assert json.loads(done.stdout)["cpu"] >= 0.5
 
 
-def test_wrong_answers_end_the_bench(tmp_path: Path) -> None:
+def test_wrong_answers_are_named(tmp_path: Path) -> None:
     """A key too few, one twice, one unknown, or another number: each is named, with the way that did it."""
     rows, bare = Rows(tmp_path, 3, 1), np.array([1.0, 2.0, 3.0], dtype=np.float32)
     right = {2: 3.0, 0: 1.0, 1: 2.0000002}
@@ -65,6 +68,32 @@ def test_bad_rows_are_refused_and_the_others_known(saved_models: Path, tmp_path:
     assert (done.summary["predicted"], done.summary["failed"]) == (180, 20)
     bare = bare_predictions(saved_models, np.concatenate(list(features(200)))).astype(np.float32).ravel()
     assert check("ours", sorted((tmp_path / "out").glob("prediction.results-*")), rows, bare) < 1e-4
+
+
+def test_a_way_that_fails_does_not_end_the_bench(tmp_path: Path) -> None:
+    """The others go on; the failed way is named with its reason, its targets are not judged, the exit code is 1."""
+    rows = write_rows(tmp_path / "rows", 3, 1)
+    copies = "import sys, pathlib as p; o = p.Path(sys.argv[1]); o.mkdir(); (o / 'a').write_text(sys.argv[2])"
+    right = "".join(f'{{"prediction": [{key + 1}.0], "key": {key}}}\n' for key in range(3))
+
+    def way(name: str, program: str, said: str = "") -> Way:
+        return Way(name, rows, lambda output: [sys.executable, "-c", program, str(output), said])
+
+    ways = [
+        way("ours", copies, right),
+        way("Spark, mapInArrow", "import pickle; pickle.loads(b'cnone\\nx\\n.')"),
+        way("Ray Data", copies, right.replace("3.0", "4.0")),
+        way("model.predict, batch 8192", copies, right),
+    ]
+    rounds = run_rounds(ways, 2, lambda _: np.array([1.0, 2.0, 3.0], dtype=np.float32), tmp_path)
+    assert [(one.way, one.runs) for one in rounds.results] == [("ours", 2), ("model.predict, batch 8192", 2)]
+    assert rounds.failed["Spark, mapInArrow"] == "exit code 1: ModuleNotFoundError: No module named 'none'"
+    assert rounds.failed["Ray Data"].startswith("Ray Data: a prediction differs by")
+    told = outcome("predict", 3, rounds, {})
+    assert told.code == 1
+    assert "Failed: Spark, mapInArrow: exit code 1: ModuleNotFoundError" in told.text
+    assert told.text.count("not judged") == 2
+    assert [one["met"] is None for one in told.data["targets"]] == [False, True, True]
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")

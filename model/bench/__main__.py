@@ -4,20 +4,21 @@ import argparse
 import functools
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from model.bench import ways
-from model.bench.answers import WrongAnswersError, bare_predictions
+from model.bench.answers import bare_predictions
 from model.bench.native import NoCompilerError
-from model.bench.processes import FailedError, adopt_orphans
+from model.bench.processes import adopt_orphans
 from model.bench.report import describe
-from model.bench.rounds import Result, run_rounds
-from model.bench.rows import write_rows
+from model.bench.rounds import Rounds, run_rounds
+from model.bench.rows import Rows, write_rows
 from model.bench.targets import FULL_ROWS, Reached, reached
 from model.bench.ways import Models, Way
 from model.command import Outcome, parser, run
@@ -25,6 +26,7 @@ from model.errors import UserError
 
 QUICK_ROWS = 100_000
 FILES = 10
+FAILED = 1  # the exit code where a way failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,14 +50,21 @@ def _bench(options: argparse.Namespace) -> Outcome:
             raise UserError(f"No model at '{path}'. Run: invoke train export")
     rows = options.rows or (QUICK_ROWS if options.quick else FULL_ROWS)
     adopt_orphans()
-    try:
-        with _temporary() as folder:
-            chosen, skipped = _chosen(options, rows, models, folder)
-            bare = functools.cache(lambda count: bare_predictions(models.bare, count, folder))
-            results = run_rounds(chosen, 1 if options.quick else options.rounds, bare, folder)
-    except (FailedError, WrongAnswersError) as error:
-        raise UserError(f"The bench ends: {error}") from None
-    return _outcome(options.what, rows, results, skipped)
+    with _temporary() as folder:
+        chosen, skipped = _chosen(options, rows, models, folder)
+        if not chosen:
+            raise UserError(f"Nothing to run: {'; '.join(f'{name}: {why}' for name, why in skipped.items())}")
+        _write({way.rows for way in chosen if way.rows})
+        bare = functools.cache(lambda count: bare_predictions(models.bare, count, folder))
+        rounds = run_rounds(chosen, 1 if options.quick else options.rounds, bare, folder)
+    return outcome(options.what, rows, rounds, skipped)
+
+
+def _write(wanted: Collection[Rows]) -> None:
+    """Write the rows that the ways read."""
+    for rows in sorted(wanted, key=lambda rows: rows.count):
+        print(f"{rows.count:,} rows, {rows.files} file(s) …", file=sys.stderr, flush=True)
+        write_rows(rows.folder, rows.count, rows.files, rows.bad_every)
 
 
 @contextmanager
@@ -72,10 +81,11 @@ def _chosen(options: argparse.Namespace, rows: int, models: Models, folder: Path
     """Return the ways to go, and those that cannot be gone here, with the reason."""
     skipped: dict[str, str] = {}
     found = list(_ways(options, rows, models, folder, skipped))
+    names = [way.name for way in found]
     if options.only:
         found = [way for way in found if any(part.lower() in way.name.lower() for part in options.only)]
         if not found:
-            raise UserError(f"No way is named like {', '.join(options.only)}. Run without --only to see their names")
+            raise UserError(f"No way is named like {', '.join(options.only)}. There are: {'; '.join(names)}")
     for way in found:
         if reason := ways.missing(way):
             skipped[way.name] = reason
@@ -85,12 +95,12 @@ def _chosen(options: argparse.Namespace, rows: int, models: Models, folder: Path
 def _ways(
     options: argparse.Namespace, rows: int, models: Models, folder: Path, skipped: dict[str, str]
 ) -> Iterator[Way]:
-    ten = write_rows(folder / "ten", rows, FILES)
+    ten = Rows(folder / "ten", rows, FILES)
     yield ways.engine(ways.OURS, ten, models)
     if options.what == "predict":
-        yield ways.engine(ways.OURS_ONE_FILE, write_rows(folder / "one", rows, 1), models)
-        yield ways.engine(ways.OURS_BAD, write_rows(folder / "bad", rows, FILES, bad_every=10), models)
-        yield ways.engine(ways.OURS_SMALL, write_rows(folder / "tenth", rows // 10, FILES), models)
+        yield ways.engine(ways.OURS_ONE_FILE, Rows(folder / "one", rows, 1), models)
+        yield ways.engine(ways.OURS_BAD, Rows(folder / "bad", rows, FILES, bad_every=10), models)
+        yield ways.engine(ways.OURS_SMALL, Rows(folder / "tenth", max(rows // 10, 1), FILES), models)
         yield ways.import_only()
         try:
             yield ways.native_way(ten, models, folder)
@@ -99,31 +109,34 @@ def _ways(
     yield ways.engine(ways.OURS_BEAM, ten, models, module="model.beam_predict")
     yield from (peer for peer in ways.peers(ten, models) if options.what == "predict" or "Beam" in peer.name)
     if options.what == "predict" and not options.quick:
-        yield ways.engine(ways.OURS_TENFOLD, write_rows(folder / "tenfold", 10 * rows, FILES), models, single=True)
+        yield ways.engine(ways.OURS_TENFOLD, Rows(folder / "tenfold", 10 * rows, FILES), models, single=True)
 
 
-def _outcome(what: str, rows: int, results: Sequence[Result], skipped: dict[str, str]) -> Outcome:
-    held = reached({result.way: asdict(result) for result in results})
+def outcome(what: str, rows: int, rounds: Rounds, skipped: dict[str, str]) -> Outcome:
+    """Judge what was measured; exit code 1 where a way failed."""
+    held = reached({result.way: asdict(result) for result in rounds.results}, rounds.failed)
     data: dict[str, Any] = {
         "bench": what,
         "rows": rows,
         "processors": os.cpu_count(),
-        "ways": [asdict(result) for result in results],
+        "ways": [asdict(result) for result in rounds.results],
         "targets": [{**asdict(one.target), **_rounded(one), "met": one.met} for one in held],
         "skipped": skipped,
+        "failed": rounds.failed,
     }
-    return Outcome(describe(rows, results, held, skipped), data)
+    return Outcome(describe(rows, rounds, held, skipped), data, FAILED if rounds.failed else 0)
 
 
 def _rounded(one: Reached) -> dict[str, float | None]:
-    return {"ratio": round(one.ratio, 3), "cpu_ratio": None if one.cpu_ratio is None else round(one.cpu_ratio, 3)}
+    ratios = {"ratio": one.ratio, "cpu_ratio": one.cpu_ratio}
+    return {name: None if ratio is None else round(ratio, 3) for name, ratio in ratios.items()}
 
 
 def _count(text: str) -> int:
-    number = int(text.replace(",", "").replace("_", ""))
-    if number < 1:
-        raise ValueError
-    return number
+    digits = text.replace(",", "").replace("_", "")
+    if not digits.isdecimal() or not int(digits):
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted: a whole number from 1 on")
+    return int(digits)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from model.bench.processes import reason
 from model.bench.rows import Rows
+from model.errors import UserError
 
 TOLERANCE = 1e-4  # of a prediction's size; float32 sums in another order differ by less than a tenth of it
 
@@ -19,10 +21,17 @@ class WrongAnswersError(Exception):
 
 
 def bare_predictions(model: Path, count: int, folder: Path) -> np.ndarray:
-    """Return what the bare model says to the first `count` rows, by key."""
+    """Return what the bare model says to the first `count` rows, by key.
+
+    Raises:
+        UserError: it cannot be asked.
+    """
+    print(f"the bare model predicts {count:,} rows, to check the ways by …", file=sys.stderr, flush=True)
     place = folder / f"reference-{count}.npy"
     command = [sys.executable, "-m", "model.bench.reference", "--model", str(model), "--rows", str(count)]
-    subprocess.run([*command, "--output", str(place)], check=True, stderr=subprocess.PIPE)
+    done = subprocess.run([*command, "--output", str(place)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"'{model}' cannot predict the bench's rows: {reason(done.stderr)}. Run: invoke train export")
     found: np.ndarray = np.load(place)
     return found
 

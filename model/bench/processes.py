@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from pathlib import Path
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 5.0  # for what a command leaves running behind it
 PR_SET_CHILD_SUBREAPER = 36
-LAST_LINES = 5
+REASON = re.compile(r"[\w.]*(Error|Exception)\b.*")  # what Python and Java name an uncaught one by
 
 
 class FailedError(Exception):
-    """A measured command that did not end well, with the end of what it said."""
+    """A measured command that did not end well, with the line that says why."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ def measure(command: Sequence[str], extra_environment: Mapping[str, str]) -> Mea
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
-            tail = said.read().decode(errors="replace").splitlines()[-LAST_LINES:]
-            raise FailedError(f"exit code {process.returncode}: {' | '.join(tail)}")
+            raise FailedError(f"exit code {process.returncode}: {reason(said.read().decode(errors='replace'))}")
     return Measurement(wall, cpu, watch.peak / 1e6)
+
+
+def reason(said: str) -> str:
+    """Return the last line that names an exception in what a failed command said, else its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if REASON.match(line)), lines[-1] if lines else "it said nothing")
 
 
 class _MemoryWatch(threading.Thread):

@@ -7,23 +7,26 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from model.bench.rounds import Result
+from model.bench.rounds import Result, Rounds
 from model.bench.targets import FULL_ROWS, Reached
 
 WIDTH = 110
+VERDICTS = {True: "met", False: "missed", None: "not judged"}
 
 
-def describe(rows: int, results: Sequence[Result], held: Sequence[Reached], skipped: Mapping[str, str]) -> str:
-    """Return the tables of ways and targets, and what was skipped."""
+def describe(rows: int, rounds: Rounds, held: Sequence[Reached], skipped: Mapping[str, str]) -> str:
+    """Return the tables of ways and targets, what was skipped and what failed."""
     said = io.StringIO()
     console = Console(file=said, width=WIDTH)
-    console.print(_ways(rows, results))
+    console.print(_ways(rows, rounds.results))
     if held:
         console.print(_targets(held))
     if held and rows != FULL_ROWS:
         console.print(f"The targets are set for {FULL_ROWS:,} rows: with fewer, start-up weighs more.")
     for name, reason in skipped.items():
-        console.print(f"Skipped: {name}: {reason}")
+        console.print(f"Skipped: {name}: {reason}", markup=False, soft_wrap=True)
+    for name, reason in rounds.failed.items():
+        console.print(f"Failed: {name}: {reason}", markup=False, soft_wrap=True)
     return said.getvalue().rstrip()
 
 
@@ -47,6 +50,6 @@ def _targets(held: Sequence[Reached]) -> Table:
     for name in ("target", "measured", "by CPU time", ""):
         made.add_column(name, justify="right")
     for one in held:
-        cpu = "-" if one.cpu_ratio is None else f"{one.cpu_ratio:.2f}"
-        made.add_row(one.target.claim, one.target.text(), f"{one.ratio:.2f}", cpu, "met" if one.met else "missed")
+        measured, cpu = ("-" if ratio is None else f"{ratio:.2f}" for ratio in (one.ratio, one.cpu_ratio))
+        made.add_row(one.target.claim, one.target.text(), measured, cpu, VERDICTS[one.met])
     return made

@@ -1,16 +1,20 @@
-"""Runs ways in rounds, so that a machine's slow minutes hit all of them, and keeps the median of each."""
+"""Runs ways in rounds, so that a machine's slow minutes hit all of them, and keeps the median of each.
+
+A way that fails is told with its reason and run no more; the others go on.
+"""
 
 import shutil
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from model.bench.answers import check
-from model.bench.processes import Measurement, measure
+from model.bench.answers import WrongAnswersError, check
+from model.bench.processes import FailedError, Measurement, measure
 from model.bench.ways import Way, result_files
 
 
@@ -32,25 +36,47 @@ class Result:
         return self.rows / self.wall
 
 
-def run_rounds(ways: Sequence[Way], rounds: int, bare: Callable[[int], np.ndarray], folder: Path) -> list[Result]:
-    """Run every way once a round (those marked single in the first only) and check all that it predicts.
+@dataclass(frozen=True)
+class Rounds:
+    """What came of the rounds: results of the ways that ran, and why the others failed."""
 
-    Raises:
-        FailedError, WrongAnswersError: a way does not run, or does not predict what the bare model predicts.
-    """
+    results: list[Result]
+    failed: dict[str, str]
+
+
+def run_rounds(ways: Sequence[Way], rounds: int, bare: Callable[[int], np.ndarray], folder: Path) -> Rounds:
+    """Run every way once a round (those marked single in the first only) and check all that it predicts."""
     runs: dict[str, list[Measurement]] = {way.name: [] for way in ways}
     differences: dict[str, float | None] = {}
-    _run(ways[0], bare, folder / "output")  # not counted: brings rows and libraries into memory
+    failed: dict[str, str] = {}
+    _warm_up(ways[0], folder / "output")
     for number in range(rounds):
         for way in ways:
-            if number and way.single:
+            if way.name in failed or (number and way.single):
                 continue
             title = f"round {number + 1} of {rounds}: {way.name}"
-            print(f"{title} …", file=sys.stderr, flush=True)
-            taken, differences[way.name] = _run(way, bare, folder / "output")
+            _tell(f"{title} …")
+            try:
+                taken, differences[way.name] = _run(way, bare, folder / "output")
+            except (FailedError, WrongAnswersError) as error:
+                failed[way.name] = str(error)
+                _tell(f"{title} fails: {error}")
+                continue
             runs[way.name].append(taken)
-            print(f"{title}: {taken.wall:.2f} s, {taken.cpu:.2f} s CPU", file=sys.stderr, flush=True)
-    return [_median(way, runs[way.name], differences) for way in ways]
+            _tell(f"{title}: {taken.wall:.2f} s, {taken.cpu:.2f} s CPU")
+    ran = [way for way in ways if way.name not in failed]
+    return Rounds([_median(way, runs[way.name], differences) for way in ran], failed)
+
+
+def _warm_up(way: Way, output: Path) -> None:
+    """Bring rows and libraries into memory by a run that does not count, nor how it ends."""
+    _tell(f"{way.name}, not counted …")
+    with suppress(FailedError):
+        measure(way.command(output), way.environment)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _run(way: Way, bare: Callable[[int], np.ndarray], output: Path) -> tuple[Measurement, float | None]:

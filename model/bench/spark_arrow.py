@@ -3,8 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -16,14 +14,6 @@ from pyspark.sql import SparkSession
 from model.bench.peers import BATCH, peer
 
 
-@cache
-def load(saved_model: str) -> Any:
-    """Load the model, once a worker process."""
-    import tensorflow as tf  # noqa: PLC0415 - workers load it
-
-    return tf.saved_model.load(saved_model)
-
-
 def main() -> None:
     """Run on this machine, with a task a processor."""
     told = peer("spark_arrow", "Spark's mapInArrow.")
@@ -32,7 +22,8 @@ def main() -> None:
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import tensorflow as tf  # noqa: PLC0415 - workers load it
 
-        signature = load(saved_model).signatures["serving_default"]
+        loaded = tf.saved_model.load(saved_model)
+        signature = loaded.signatures["serving_default"]
         for batch in batches:
             values = batch.column("features").flatten().to_numpy().astype(np.float32)
             keys = batch.column("key").to_numpy()

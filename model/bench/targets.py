@@ -1,6 +1,6 @@
 """What the engine has to reach beside its peers, and what it reached."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from model.bench.ways import (
@@ -44,12 +44,14 @@ class Reached:
     """A target and the ratio that was measured; beside it that of processor time, which a busy machine changes less."""
 
     target: Target
-    ratio: float
+    ratio: float | None  # None: a way failed, the target cannot be judged
     cpu_ratio: float | None
 
     @property
-    def met(self) -> bool:
+    def met(self) -> bool | None:
         """Whether the ratio is within the bound."""
+        if self.ratio is None:
+            return None
         return self.ratio >= self.target.bound if self.target.at_least else self.ratio <= self.target.bound
 
 
@@ -72,12 +74,16 @@ TARGETS = (
 )
 
 
-def reached(measured: Mapping[str, Mapping[str, float]]) -> list[Reached]:
-    """Return the targets of which both ways were measured."""
-    return [_reached(target, measured) for target in TARGETS if {target.way, target.other} <= set(measured)]
+def reached(measured: Mapping[str, Mapping[str, float]], failed: Iterable[str] = ()) -> list[Reached]:
+    """Return the targets of which both ways were measured, and, not judged, those of which one or both failed."""
+    ran = {*measured, *failed}
+    return [_reached(target, measured) for target in TARGETS if {target.way, target.other} <= ran]
 
 
 def _reached(target: Target, measured: Mapping[str, Mapping[str, float]]) -> Reached:
+    if not {target.way, target.other} <= set(measured):
+        return Reached(target, None, None)
+
     def ratio(of: str) -> float:
         return measured[target.way][of] / max(measured[target.other][of], 1e-9)
 
