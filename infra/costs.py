@@ -80,14 +80,9 @@ def estimate(settings: Settings, use: Use | None = None, prices: Prices | None =
     return Estimate(prices.region, prices.as_of, month, job, _assumptions(settings, use, prices))
 
 
-def cost_line(stack: Stack) -> str:
-    """Return a stack's estimate as the one line that a preview shows.
-
-    Raises:
-        SettingError: a setting is wrong.
-    """
+def cost_line(settings: Settings) -> str:
+    """Return a stack's estimate as the one line that a preview shows."""
     try:
-        settings = from_config(stack.config, stack.name)
         found, prices = estimate(settings), read_prices(settings.region)
     except UnknownPriceError as error:
         return f"Costs are not known: {error}"

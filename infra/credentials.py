@@ -6,12 +6,12 @@ from infra.stacks import Stack
 
 
 def require_credentials(stack: Stack) -> None:
-    """Refuse to go on where Google would not take the credentials; a local cloud, or a stack with a token, has its own.
+    """Refuse to go on where Google would not take the credentials; a local cloud has its own.
 
     Raises:
         PredictionApiError: there are none, or they are no longer good.
     """
-    if not stack.local_url and not stack.config.get("gcp:accessToken"):
+    if not stack.local_url:
         refreshed()
 
 

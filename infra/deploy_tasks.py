@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from invoke import Context
 
 from infra import deployment, destruction
-from infra.costs import cost_line
 from infra.engines import choose_engine
 from infra.handover import hand_over as hand_over_stack
 from infra.reporting import answer, confirm_name, hint, say, shown
@@ -39,9 +38,7 @@ def preview(
     json: bool = False,
 ) -> Facts:
     """Show what `up` would change and what the stack would cost, and change nothing."""
-    flags = deployment.flags(target, refresh, expect_no_changes)
-    say(cost_line(read_stack(stack)))
-    return deployment.run(stack, "preview", engine, json, *flags)
+    return deployment.run(stack, "preview", engine, json, *deployment.flags(target, refresh, expect_no_changes))
 
 
 @step(AGAIN, preview_only="report drift, leave the state as it is", **STACK, **ENGINE, **JSON)

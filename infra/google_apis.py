@@ -25,6 +25,7 @@ APIS = {
     "artifactregistry": Api("v1", "artifactRegistry"),
     "cloudbuild": Api("v1", "cloudBuild"),
     "cloudkms": Api("v1", "kms"),
+    "compute": Api("v1", "compute", added="$", path="compute/v1/"),
     "cloudresourcemanager": Api("v3", "resourceManagerV3"),
     "iam": Api("v1", "iamBeta"),
     "notebooks": Api("v2", "workbench"),
@@ -45,9 +46,9 @@ def connection_to(stack: Stack, api: str, version: str = "") -> Connection:
 
 
 def every(connection: Connection, collection: Any, items: str, **query: Any) -> Iterator[Json]:
-    """List a collection to its end, page by page."""
+    """List a collection to its end, page by page; `items` is the answer's field that has them."""
     request = collection.list(**query)
     while request is not None:
-        answer = execute(connection, request, items)
+        answer = execute(connection, request, items if items != "items" else f"a list of {connection.project}")
         yield from answer.get(items, [])
         request = collection.list_next(request, answer)

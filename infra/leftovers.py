@@ -1,5 +1,6 @@
-"""Resources on the cloud that carry this project's labels and that no stack of this clone knows."""
+"""Resources on the cloud that carry this project's labels, or its names, and that no stack of this clone knows."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ ACCOUNTS = {
     "prediction-": "Predictions of stack ",
     "previewer-": "Previews stack ",
 }
+NETWORK = "batch-prediction-"
+POOL = re.compile(r"Workflows of .+, for stack (.+)")  # the description that the program gives one
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,21 @@ def _known(stack: Stack) -> Mapping[str, set[str] | None]:
             other = read_stack(name)
             here = (other.config.get("gcp:project"), other.local_url)
             if here == (stack.config.get("gcp:project"), stack.local_url):
-                found[Names(str(here[0]), name).label] = _made(other)
+                made = _made(other)
+                found |= dict.fromkeys(_endings(Names(str(here[0]), name)), made)
     return found
+
+
+def _endings(names: Names) -> set[str]:
+    """Return how labels and names tell a stack: whole, or as much of it as the name of an account or network takes."""
+    accounts = (
+        names.build_account,
+        names.deployer_account,
+        names.notebook_account,
+        names.prediction_account,
+        names.previewer_account,
+    )
+    return {names.label, names.network.removeprefix(NETWORK), *(one.partition("-")[2] for one in accounts)}
 
 
 def _made(stack: Stack) -> set[str] | None:
@@ -79,6 +95,8 @@ def _labelled(stack: Stack) -> Iterator[Resource]:
     accounts = client(iam).projects().serviceAccounts()
     for account in _if_on(every(iam, accounts, "accounts", name=f"projects/{project}")):
         yield from _account(account)
+    yield from _pools(iam)
+    yield from _networks(connection_to(stack, "compute"))
 
 
 def _buckets(storage: Connection) -> Iterator[Json]:
@@ -115,6 +133,28 @@ def _account(account: Json) -> Iterator[Resource]:
         if account["email"].startswith(prefix) and str(account.get("displayName", "")).startswith(title):
             label = account["email"].partition("@")[0].removeprefix(prefix)
             yield Resource("service account", account["email"], label)
+
+
+def _pools(iam: Connection) -> Iterator[Resource]:
+    """Pools take no labels: the program's are known by what they are called and by their description."""
+    pools = client(iam).projects().locations().workloadIdentityPools()
+    parent = f"projects/{iam.project}/locations/global"
+    for pool in _if_on(every(iam, pools, "workloadIdentityPools", parent=parent)):
+        told = POOL.fullmatch(str(pool.get("description", "")))
+        if told and _short(pool["name"]).startswith("github-"):
+            yield Resource("identity pool", pool["name"], Names(iam.project, told[1]).label)
+
+
+def _networks(compute: Connection) -> Iterator[Resource]:
+    """Networks and routers take no labels: the program's are known by their names."""
+    found = {
+        "network": every(compute, client(compute).networks(), "items", project=compute.project),
+        "router": every(compute, client(compute).routers(), "items", project=compute.project, region=compute.region),
+    }
+    for type_, resources in found.items():
+        for each in _if_on(resources):
+            if each["name"].startswith(NETWORK):
+                yield Resource(type_, each["name"], each["name"].removeprefix(NETWORK))
 
 
 def _short(name: str) -> str:

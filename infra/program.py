@@ -11,7 +11,7 @@ from infra.network import create_network
 from infra.notebook import Surroundings, create_notebook
 from infra.registry import create_registry
 from infra.serving import create_endpoints, create_models, deploy_versions
-from infra.settings import NAMESPACE, read_settings
+from infra.settings import NAMESPACE, Settings, read_settings
 
 
 def deploy() -> None:
@@ -52,3 +52,12 @@ def deploy() -> None:
     }
     for name, value in outputs.items():
         pulumi.export(name, value)
+    if pulumi.runtime.is_dry_run():
+        _tell_costs(settings)
+
+
+def _tell_costs(settings: Settings) -> None:
+    """Show in every preview, of either engine, what the stack would cost."""
+    from infra.costs import cost_line  # noqa: PLC0415  # only previews need the price table
+
+    pulumi.log.info(cost_line(settings))

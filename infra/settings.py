@@ -1,6 +1,5 @@
 """The stack's configuration, read and checked once: everything that program.py deploys by."""
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import InfraError
+from infra.setting_keys import refused
 from infra.setting_table import CLASSIC, NAMESPACE, OWN, OWN_LABELS, SETTINGS, VERTEX
 from infra.values import UploadedModel
 
@@ -187,14 +187,11 @@ def _storage_endpoint(config: Mapping[str, Any]) -> str:
 
 
 def _refuse_unknown(config: Mapping[str, Any], stack: str) -> None:
-    for key in config:
-        namespace, _, name = key.partition(":")
-        if namespace != NAMESPACE or name in READERS:
-            continue
-        near = difflib.get_close_matches(name, READERS, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(READERS)}."
+    found = refused(config, local=_storage_endpoint(config) != GOOGLE_STORAGE)
+    if found:
+        key, problem = found
         remedy = f"Remove it, or run: pulumi config rm {key}{_flag(stack)}"
-        raise SettingError(f"{_file(stack)}{key} is no setting of this program. {hint} {remedy}")
+        raise SettingError(f"{_file(stack)}{key} {problem} {remedy}")
 
 
 def _value(config: Mapping[str, Any], key: str, stack: str, default: Any = None) -> Any:

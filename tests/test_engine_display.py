@@ -1,6 +1,7 @@
 """What a deployment tells people: a line per step, outputs value by value, whole where nobody's screen is narrow."""
 
 import io
+import os
 
 from infra.engine.display import Display
 from infra.engine.state import ResourceState
@@ -57,3 +58,14 @@ def test_values_are_whole_in_logs() -> None:
     old = ResourceState(name, "", inputs={"description": "x"})
     display.done(Step(UPDATE, name, old, ResourceState(name, "", inputs={"description": LONG})), 0.0)
     assert f'description: "x" => "{LONG}"' in stream.getvalue()
+
+
+def test_a_reader_that_leaves_ends_no_deployment() -> None:
+    """`up | head` closes the pipe: what is told afterwards goes nowhere, and nothing is raised."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        display = Display(stream)
+        os.close(reading)
+        for _ in range(2):
+            display.log("info", "something")
+        display.summary(Tally(), 1.25, "Update")

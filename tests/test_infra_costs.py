@@ -126,14 +126,14 @@ def test_a_machine_without_a_price_is_named_with_the_file_to_mend() -> None:
     wanted = config(machineType="c3-standard-4")
     with pytest.raises(UnknownPriceError, match=r"'c3-standard-4': infra/prices.json knows c2-standard-N"):
         estimate(from_config(wanted))
-    assert cost_line(Stack("dev", FILE, wanted)).startswith("Costs are not known: No price for machine type")
+    assert cost_line(from_config(wanted)).startswith("Costs are not known: No price for machine type")
     assert cost_facts(Stack("dev", FILE, wanted)) is None
 
 
 def test_preview_has_the_costs_in_one_line() -> None:
     """The dearest part is named: it is what a reader would turn off."""
     stack = Stack("dev", FILE, config(endpoints=["decorator"]))
-    line = cost_line(stack)
+    line = cost_line(from_config(stack.config))
     assert re.match(r"On Google Cloud about 79\.98 USD a month .*most of it: endpoint decorator\)", line)
     assert "\n" not in line
     told = cost_facts(stack)

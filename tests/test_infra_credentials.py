@@ -40,6 +40,5 @@ def test_a_token_is_taken_as_it_is_and_a_local_cloud_takes_any(monkeypatch: pyte
     require_credentials(GOOGLE)
     monkeypatch.delenv("GOOGLE_OAUTH_ACCESS_TOKEN")
     monkeypatch.setattr("google.auth.default", None)
-    require_credentials(Stack("dev", GOOGLE.path, {**GOOGLE.config, "gcp:accessToken": "token"}))
     local = {"gcp:storageCustomEndpoint": "http://127.0.0.1:8790/storage/v1/"}
     require_credentials(Stack("local", Path("Pulumi.local.yaml"), local))

@@ -14,6 +14,7 @@ from infra import check_tasks, doctor, google_client, leftovers, stacks
 from infra.doctor import CHECKS, Finding, Patient, examine
 from infra.google_apis import APIS, connection_to
 from infra.google_client import PredictionApiError
+from infra.names import Names
 from infra.settings import NAMESPACE, from_config, local_stack_config
 from infra.stacks import Stack, StackError, read_stack, write_stack
 from infra.state_backend import choose_bucket, make_bucket
@@ -22,6 +23,7 @@ from tests.cloud import LocalCloud
 from tests.discovery import check_request
 from tests.local_stack import outputs, unique
 
+POOL = "Workflows of me/it, for stack "
 GOOGLE = {"gcp:project": "my-project", "gcp:region": "europe-west4", f"{NAMESPACE}:notebook": True}
 
 
@@ -129,7 +131,7 @@ class Google(httplib2.Http):  # type: ignore[misc]  # httplib2 publishes no type
         """Take a request."""
         host = uri.split("/")[2].removesuffix(".googleapis.com")
         api = "aiplatform" if host.endswith("aiplatform") else host
-        version = uri.split("/")[4] if api == "storage" else uri.split("/")[3]
+        version = uri.split("/")[4] if api in {"compute", "storage"} else uri.split("/")[3]
         called = check_request(f"{api}.{version}", method, uri, json.loads(body) if body else {})
         self.asked.append(called)
         answer = self.answers.get(called, {})
@@ -207,8 +209,10 @@ def test_a_region_without_machines_is_found(google: type[Google], limit: str, ok
 
 
 def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack: Stack) -> None:
-    """A list of each kind, of the project and, for Vertex AI and keys, of the region."""
-    (stack.path.parent / "Pulumi.dev.yaml").write_text(json.dumps({"config": GOOGLE}))
+    """A list of each kind, of the project and, for Vertex AI, keys and routers, of the region."""
+    long = "a-stack-with-quite-a-long-name"
+    for name in ("dev", long):
+        (stack.path.parent / f"Pulumi.{name}.yaml").write_text(json.dumps({"config": GOOGLE}))
     google.answers["storage.buckets.list"] = {
         "items": [
             {"name": "ours", "labels": {"app": NAMESPACE, "stack": "dev"}},
@@ -222,15 +226,33 @@ def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack
             {"email": "prediction-gone@my-project.iam.gserviceaccount.com", "displayName": "Predictions of stack gone"},
             {"email": "prediction-dev@my-project.iam.gserviceaccount.com", "displayName": "Predictions of stack dev"},
             {"email": "prediction-x@my-project.iam.gserviceaccount.com"},
+            {
+                "email": f"{Names('my-project', long).prediction_account}@my-project.iam.gserviceaccount.com",
+                "displayName": f"Predictions of stack {long}",
+            },
         ]
     }
+    google.answers["iam.projects.locations.workloadIdentityPools.list"] = {
+        "workloadIdentityPools": [
+            {"name": "projects/1/locations/global/workloadIdentityPools/github-gone-1", "description": POOL + "gone"},
+            {"name": "projects/1/locations/global/workloadIdentityPools/github-dev-1", "description": POOL + "dev"},
+            {"name": "projects/1/locations/global/workloadIdentityPools/github-gone-2", "description": "another's"},
+        ]
+    }
+    names = ["default", "batch-prediction-dev", "batch-prediction-gone", Names("my-project", long).network]
+    for kind in ("networks", "routers"):
+        google.answers[f"compute.{kind}.list"] = {"items": [{"name": name} for name in names]}
     found = leftovers.find(read_stack("dev"))
-    assert [(each.type, each.stack) for each in found] == [("bucket", "gone"), ("service account", "gone")]
+    assert [each.type for each in found] == ["bucket", "service account", "identity pool", "network", "router"]
+    assert {each.stack for each in found} == {"gone"}
     assert sorted(google.asked) == [
         "aiplatform.projects.locations.endpoints.list",
         "aiplatform.projects.locations.models.list",
         "artifactregistry.projects.locations.repositories.list",
         "cloudkms.projects.locations.keyRings.list",
+        "compute.networks.list",
+        "compute.routers.list",
+        "iam.projects.locations.workloadIdentityPools.list",
         "iam.projects.serviceAccounts.list",
         "notebooks.projects.locations.instances.list",
         "storage.buckets.list",
@@ -300,6 +322,21 @@ def test_what_a_stack_forgot_is_left_over(stack: Stack, local_cloud: LocalCloud)
     assert made.name not in {each.name for each in leftovers.find(stack)}
 
 
+def test_a_network_and_a_pool_of_a_stack_that_is_gone_are_left_over(stack: Stack, local_cloud: LocalCloud) -> None:
+    """On the local cloud: they carry no labels, and are found by their names."""
+    project = stack.config["gcp:project"]
+    network = unique("batch-prediction")
+    networks = f"{local_cloud.url}/compute/compute/v1/projects/{project}/global/networks"
+    assert requests.post(networks, json={"name": network, "autoCreateSubnetworks": False}, timeout=30).ok
+    pool, body = unique("github-left"), {"description": POOL + "gone"}
+    pools = f"{local_cloud.url}/iam/v1/projects/{project}/locations/global/workloadIdentityPools"
+    assert requests.post(f"{pools}?workloadIdentityPoolId={pool}", json=body, timeout=30).ok
+    found = {(each.type, each.name.rpartition("/")[2], each.stack) for each in leftovers.find(stack)}
+    assert {("network", network, network.removeprefix(leftovers.NETWORK)), ("identity pool", pool, "gone")} <= found
+    for address in (f"{networks}/{network}", f"{pools}/{pool}"):
+        assert requests.delete(address, timeout=30).ok
+
+
 def test_a_key_that_outlived_its_stack_is_left_over_until_it_is_ended(stack: Stack, local_cloud: LocalCloud) -> None:
     """On the local cloud: found while its version encrypts, and no more once that is to be destroyed."""
     url = f"{local_cloud.url}/cloudkms/v1"
@@ -339,4 +376,5 @@ def test_every_api_is_where_the_provider_has_it(stack: Stack) -> None:
         assert connection_to(stack, api).endpoint.startswith(stack.local_url)
         google_endpoint = connection_to(PATIENT.stack, api).endpoint
         assert google_endpoint.startswith("https://")
-        assert google_endpoint.endswith(".googleapis.com/" if api != "storage" else ".googleapis.com/storage/v1/")
+        path = f"{api}/v1/" if api in {"compute", "storage"} else ""
+        assert google_endpoint.endswith(f".googleapis.com/{path}")

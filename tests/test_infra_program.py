@@ -92,15 +92,15 @@ class Recorder(Mocks):
         return [args.inputs for args in self.resources.values() if args.typ.endswith(f":{kind}")]
 
 
-def run_program(config: dict[str, Any], stack: str = "dev") -> tuple[Recorder, dict[str, Any]]:
+def run_program(config: dict[str, Any], stack: str = "dev", preview: bool = False) -> tuple[Recorder, dict[str, Any]]:
     """Run `__main__.py` as an engine would, and return its resources and outputs."""
-    return copy_context().run(_run_program, config, stack)  # mocks and configuration end with the run
+    return copy_context().run(_run_program, config, stack, preview)  # mocks and configuration end with the run
 
 
-def _run_program(config: dict[str, Any], stack: str) -> tuple[Recorder, dict[str, Any]]:
+def _run_program(config: dict[str, Any], stack: str, preview: bool) -> tuple[Recorder, dict[str, Any]]:
     recorder = Recorder()
     outputs: dict[str, Any] = {}
-    pulumi.runtime.set_mocks(recorder, project=NAMESPACE, stack=stack)
+    pulumi.runtime.set_mocks(recorder, project=NAMESPACE, stack=stack, preview=preview)
     set_all_config({key: value if isinstance(value, str) else str(value).lower() for key, value in config.items()})
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK leaves it without annotations
@@ -125,6 +125,17 @@ def full() -> tuple[Recorder, dict[str, Any]]:
         "labels": '{"team": "pricing"}',
     }
     return run_program({**GOOGLE, **{f"{NAMESPACE}:{key}": value for key, value in extra.items()}})
+
+
+def test_a_preview_tells_the_costs_and_an_update_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs `pulumi preview` by itself sees them too."""
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", told.append)
+    run_program(GOOGLE)
+    assert told == []
+    run_program(GOOGLE, preview=True)
+    (line,) = told
+    assert line.startswith("On Google Cloud about ")
 
 
 def test_a_stack_without_models_is_the_environment_only() -> None:

@@ -155,8 +155,29 @@ def test_an_unknown_setting_is_refused_and_the_near_one_named() -> None:
 
 
 def test_settings_of_others_are_left_alone() -> None:
-    """Configuration of providers and policies is theirs to check."""
-    assert from_config({**GOOGLE, "gcp:disableGlobalProjectWarning": "true", "aws:region": "x"}) == from_config(GOOGLE)
+    """What the gcp provider and other packages are told is theirs to check."""
+    others = {"gcp:disableGlobalProjectWarning": "true", "gcp:batching": {}, "gcp:version": "10.2.0", "aws:region": "x"}
+    assert from_config({**GOOGLE, **others}) == from_config(GOOGLE)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("gcp:projct", "gcp:projct is no setting of the gcp provider. Did you mean 'project'?"),
+        ("gcp:storageEndpoint", "Did you mean 'storageCustomEndpoint'?"),
+        ("gcp:qqqqqqqqq", "is no setting of the gcp provider. Known: https://"),
+        ("gcp:accessToken", "Use instead: export GOOGLE_OAUTH_ACCESS_TOKEN=TOKEN"),
+        ("gcp:credentials", "Use instead: export GOOGLE_APPLICATION_CREDENTIALS=FILE"),
+        ("gcp:impersonateServiceAccount", "Use instead: gcloud auth application-default login --impersonate"),
+    ],
+)
+def test_a_key_that_the_provider_lacks_or_would_have_alone_is_refused(key: str, told: str) -> None:
+    """Pulumi would ignore the one; the tasks and the models' resources would not know the other."""
+    with pytest.raises(SettingError) as caught:
+        from_config({**GOOGLE, key: "x"}, "dev")
+    assert str(caught.value).startswith(f"infra/stacks/Pulumi.dev.yaml: {key} ")
+    assert told in str(caught.value)
+    assert str(caught.value).endswith(f"Remove it, or run: pulumi config rm {key} --stack dev")
 
 
 @given(

@@ -115,6 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _enter(request.folder)
         return COMMANDS[request.command](request)
+    except BrokenPipeError:  # the reader (`| head`) has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         if request.json:

@@ -1,5 +1,6 @@
 """Deployments on a terminal or in a log: a line per step with what changed, and a summary."""
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -101,10 +102,13 @@ class Display:
         self._status.update(", ".join(sorted(self._running.values())))
 
     def _write(self, line: str, style: str = "") -> None:
-        if self._console is None:
-            print(line, file=self._stream, flush=True)
-        else:
-            self._console.print(line, style=style or None, markup=False, highlight=False, soft_wrap=True)
+        try:
+            if self._console is None:
+                print(line, file=self._stream, flush=True)
+            else:
+                self._console.print(line, style=style or None, markup=False, highlight=False, soft_wrap=True)
+        except BrokenPipeError:  # the reader (`| head`) has what it wanted; what is deployed goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def _what(urn: str) -> str:
