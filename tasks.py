@@ -31,6 +31,7 @@ from infra import (
     stack_tasks,
     tool_tasks,
 )
+from infra.bytecode import compile_once
 from infra.demo import choose_platform, demo_facts, demo_table, heading
 from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
@@ -46,6 +47,7 @@ from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrappe
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
 # ruff: noqa: PLC0415
 
+compile_once()
 
 # The model ------------------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, s
 
 
 def _invalid_json(line: bytes, message: str) -> tuple[Key, str, str]:
-    if "truncated" in message and SURROGATE.search(line) and _loosely(line) is not None:
+    if "truncated" in message and b"\\u" in line and SURROGATE.search(line) and _loosely(line) is not None:
         return key_in_text(line), "INVALID_UTF8", "a text of the line holds half of a surrogate pair, which is no text"
     if "truncated" in message:
         return key_in_text(line), "INVALID_JSON", f"the line ends inside a JSON value: …{shown(_text(line[-20:]))}"

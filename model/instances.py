@@ -254,7 +254,9 @@ def _leaf_type(dtype: str) -> Any:
 def _merged(uniform: Uniform, rest: Decoded, others: np.ndarray) -> Decoded:
     """Put the lines that were decoded one by one in their places among the uniform ones."""
     at = others.tolist()
-    rejections = [Rejection(at[e.at], e.key, e.code, e.message, e.batch) for e in rest.rejections]
+    rejections = [
+        Rejection(at[place], key, code, message, batch) for place, key, code, message, batch in rest.rejections
+    ]
     if not rest.groups:
         return Decoded([Group(uniform.index, uniform.inputs)] if len(uniform.index) else [], rejections, rest.blank)
     parts = [(uniform.index, uniform.inputs), *((others[group.index], group.inputs) for group in rest.groups)]

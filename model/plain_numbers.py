@@ -16,6 +16,7 @@ PLAIN_NUMBER = rb"[ \t\r]*-?(?:0|[1-9]\d{0,18})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?[ 
 PLAIN_NUMBERS = re.compile(PLAIN_NUMBER + rb"(?:," + PLAIN_NUMBER + rb")*(?:,[ \t\r]*)?")
 NEAR = 128  # lines that are looked at one by one around one that is to blame
 ZERO, NINE, QUOTE, END, LOWER_CASE = ord("0"), ord("9"), ord('"'), ord("\n"), ord("a") - ord("A")
+OPENING, CLOSING, COMMA_BYTE = b"[],"
 
 DIGIT, MINUS, PLUS, POINT, EXPONENT, COMMA, WHITE = (1 << bit for bit in range(7))
 BYTES = {DIGIT: b"0123456789", MINUS: b"-", PLUS: b"+", POINT: b".", EXPONENT: b"eE", COMMA: b",", WHITE: b" \t\r"}
@@ -42,14 +43,23 @@ KINDS, FOLLOWERS = _table({kind: kind for kind in BYTES}), _table(BEHIND)
 
 def parse(text: np.ndarray) -> np.ndarray | None:
     """Return the numbers of a text that has a comma behind each of them, or None where something else stands there."""
-    numbers = text.tobytes().rstrip(b" \t\r")[:-1]
-    if b"[" in numbers:  # the parser would read nested lists as if they were flat
+    if (text == OPENING).any():  # the parser would read nested lists as if they were flat
         return None
+    listed = np.empty(len(text) + 1, dtype=np.uint8)
+    listed[0], listed[1:] = OPENING, text
+    listed[_last(text, COMMA_BYTE) + 1] = CLOSING
     try:
-        array: Any = simdjson.Parser().parse(b"[%b]" % numbers)
+        array: Any = simdjson.Parser().parse(listed.data)
         return np.frombuffer(array.as_buffer(of_type="d"))
     except (ValueError, TypeError, RuntimeError):
         return None
+
+
+def _last(text: np.ndarray, byte: int) -> int:
+    """Return where a byte stands last, or -1."""
+    if len(text) and text[-1] == byte:
+        return len(text) - 1
+    return text.tobytes().rfind(byte)
 
 
 def spoiled(text: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
+from model.lines import Lines
 from model.runner import Outputs
 from model.signature import Signature
 
-Encoder = Callable[[Outputs], tuple[list[bytes], dict[int, tuple[str, str]]]]
+Encoder = Callable[[Outputs], tuple[Lines, dict[int, tuple[str, str]]]]
 
 
 class Column(NamedTuple):
@@ -26,7 +27,7 @@ def prediction_encoder(signature: Signature) -> Encoder:
     aliases = [spec.alias for spec in signature.outputs]
     names = [orjson.dumps(alias) + b": " for alias in aliases]
 
-    def encode(outputs: Outputs) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
+    def encode(outputs: Outputs) -> tuple[Lines, dict[int, tuple[str, str]]]:
         faults: dict[int, tuple[str, str]] = {}
         columns = [_column(alias, outputs[alias], faults) for alias in aliases]
         return _objects(names, columns), faults
@@ -34,8 +35,8 @@ def prediction_encoder(signature: Signature) -> Encoder:
     return encode
 
 
-def _objects(names: Sequence[bytes], columns: Sequence[Column]) -> list[bytes]:
-    """Return each row as an object; all are written as one text and cut, which is faster than one text each."""
+def _objects(names: Sequence[bytes], columns: Sequence[Column]) -> Lines:
+    """Return each row as an object; all are written as one text, which is faster than one text each."""
     count, step, before = len(columns[0].rows), 2 * len(columns) + 1, b"{"
     parts = [b"}\n"] * (count * step)
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
@@ -43,7 +44,7 @@ def _objects(names: Sequence[bytes], columns: Sequence[Column]) -> list[bytes]:
         parts[2 * place + 1 :: step] = column.rows
         before = column.closing + b", "
     parts[step - 1 :: step] = [columns[-1].closing + b"}\n"] * count
-    return b"".join(parts).split(b"\n")[:-1]
+    return Lines(b"".join(parts))
 
 
 def _column(alias: str, array: np.ndarray, faults: dict[int, tuple[str, str]]) -> Column:

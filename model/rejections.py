@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+KEY_TYPES = {int, float, str}  # a decoder makes no subclasses, and true is no key
 SHOWN = 60  # characters of a value that a message repeats
 KEY_IN_TEXT = re.compile(rb'"key"\s*:\s*(-?\d{1,4000}(?![\d.eE])|"(?:[^"\\]|\\.)*")')
 
@@ -45,7 +46,7 @@ def read_key(line: bytes) -> Key:
 
 def as_key(value: Any) -> Key:
     """Return a value if it can be a key."""
-    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    return value if type(value) in KEY_TYPES else None
 
 
 def key_in_text(line: bytes) -> Key:

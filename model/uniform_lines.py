@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.byte_windows import blank, stands_at
 from model.columns import numpy_dtype
 from model.lines import NEWLINE, Lines
 from model.plain_numbers import parse, spoiled
@@ -104,11 +105,8 @@ def _alike(grid: Grid, template: Template) -> np.ndarray:
     for number, slot in enumerate(template.slots):
         if slot.bare:
             continue
-        start, stop = grid.start(number), grid.stop(number) - len(slot.suffix)
-        for ahead, byte in enumerate(slot.prefix):
-            good &= grid.text[start + ahead] == byte
-        for ahead, byte in enumerate(slot.suffix):
-            good &= grid.text[stop + ahead] == byte
+        good &= stands_at(grid.text, grid.start(number), slot.prefix)
+        good &= stands_at(grid.text, grid.stop(number) - len(slot.suffix), slot.suffix)
     return good
 
 
@@ -197,8 +195,8 @@ def _numbers_only(grid: Grid, template: Template) -> np.ndarray:
         if slot.kind == "text":
             _blank(text, start, stop + 1)
         elif not slot.bare:
-            _blank(text, start, start + len(slot.prefix))
-            _blank(text, stop - len(slot.suffix), stop)
+            blank(text, start, len(slot.prefix))
+            blank(text, stop - len(slot.suffix), len(slot.suffix))
     return text
 
 

@@ -20,6 +20,7 @@ from model.signature import Signature, TensorSpec
 KEY = "key"
 NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
 PORTION = 1 << 18  # notes in memory at a time: 6 MB, and as much again while they are sorted
+MOST_TICKS = 1 << 26  # a byte each
 MOST_PORTIONS = 512  # files that are open at a time: beyond 134 million instances, portions grow
 LISTED = 10
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)  # odd numbers without a pattern
@@ -82,6 +83,8 @@ def _mixed(value: np.ndarray, multiplier: np.uint64) -> np.ndarray:
 
 def find_duplicates(files: Sequence[Path], order: Sequence[int], folder: Path) -> Duplicates:
     """Compare all noted keys, in portions that are written below `folder`; `order` tells which ranges come first."""
+    if _all_different(files):
+        return Duplicates(0, ())
     rank = np.zeros(max([*order, 0]) + 1, dtype=np.int64)
     rank[list(order)] = np.arange(len(order))
     count, first = 0, list[tuple[Place, ...]]()
@@ -96,6 +99,28 @@ def find_duplicates(files: Sequence[Path], order: Sequence[int], folder: Path) -
         places = (tuple((int(note["range"]), int(note["line"])) for note in pair) for pair in pairs)
         first = nsmallest(LISTED, [*first, *places], key=lambda pair: (rank[pair[1][0]], pair[1][1]))
     return Duplicates(count, tuple(first))
+
+
+def _all_different(files: Sequence[Path]) -> bool:
+    """Tell whether keys are known to be different by ticking them off, which takes integers that lie close together."""
+    lowest, highest, count = _bounds(files)
+    if not count or highest - lowest >= MOST_TICKS:
+        return not count
+    ticks = np.zeros(highest - lowest + 1, dtype=bool)
+    for notes in _chunks(files):
+        ticks[notes["key"].view(np.int64) - lowest] = True
+    return int(np.count_nonzero(ticks)) == count
+
+
+def _bounds(files: Sequence[Path]) -> tuple[int, int, int]:
+    """Return the lowest and the highest key and how many there are; texts' digests lie anywhere between."""
+    lowest, highest, count = 0, -1, 0
+    for notes in _chunks(files):
+        keys = notes["key"].view(np.int64)
+        low, high = int(keys.min()), int(keys.max())
+        lowest, highest = (min(lowest, low), max(highest, high)) if count else (low, high)
+        count += len(keys)
+    return lowest, highest, count
 
 
 def _portions(files: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from model.batch_predict.blocks import Block
 from model.batch_predict.decoding import decode_block
@@ -55,21 +56,27 @@ class Kernel:
         settings, block = self.settings, pending.block
         sent, decoded, file = pending.sent, pending.decoded, self.files[pending.part.file]
         echo = settings.with_instance or file.format is Format.FILE_LIST  # only its name says whose prediction it is
-        rows, failures = encode_rows(self.encode, block, decoded, answers, echo and not sent)
+        full_seed = f"{settings.seed} {seed}"
+        order = None if settings.seed is None else random.Random(full_seed)  # noqa: S311 - a seed is to be repeatable
+        apart = bool(sent or settings.parity or order)
+        plain = echo and not sent
+        rows, failures = encode_rows(self.encode, block, decoded, answers, with_instance=plain, apart=apart)
         if sent:
             rows = with_heads(sent, rows) if settings.with_instance else rows
             failures = sent.keyed(failures)
 
+        @cache
+        def first_line() -> int:
+            return lines_before(pending.part) + block.first_line + 1
+
         def name_line(at: int) -> tuple[str, int]:
-            return file.name, lines_before(pending.part) + block.first_line + at + 1
+            return file.name, first_line() + at
 
         if settings.parity:
             size, found = settings.batch_size or BATCH, [*decoded.rejections, *failures]
             failures = fail_batches(settings.parity, block.lines, found, size, name_line)
             failures = sent.keyed(failures) if sent else failures
             rows, decoded = without(rows, failures), replace(decoded, rejections=[])
-        full_seed = f"{settings.seed} {seed}"
-        order = None if settings.seed is None else random.Random(full_seed)  # noqa: S311 - a seed is to be repeatable
         return make_records(block, decoded, rows, failures, name_line, order)
 
 

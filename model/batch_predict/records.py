@@ -13,7 +13,8 @@ import orjson
 from model.batch_predict.blocks import Block
 from model.batch_predict.messages import GroupPredictions
 from model.batch_predict.shard import Counts
-from model.instances import WHITESPACE, Decoded
+from model.instances import WHITESPACE, Decoded, Group
+from model.lines import Lines
 from model.predictions import Encoder
 from model.rejections import Rejection
 
@@ -33,7 +34,7 @@ class Records:
 def make_records(
     block: Block,
     decoded: Decoded,
-    rows: list[bytes],
+    rows: Sequence[bytes],
     failures: Sequence[Rejection],
     name_line: Callable[[int], tuple[str, int]],
     order: random.Random | None,
@@ -41,9 +42,7 @@ def make_records(
     """Return the block's lines and counts; `name_line` gives file and line number of a line of the block."""
     rejections = sorted([*decoded.rejections, *failures], key=lambda rejection: rejection.at)
     places = [name_line(rejection.at) for rejection in rejections]
-    if order:
-        order.shuffle(rows)
-    results = b"\n".join([*filter(None, rows), b""])
+    results = rows.text if isinstance(rows, Lines) else _shuffled(rows, order)
     errors = b"".join(_error(*pair) for pair in zip(rejections, places, strict=True))
     counts = Counts(
         lines=len(block.lines),
@@ -56,19 +55,41 @@ def make_records(
     return Records(results, errors, counts, [line for _, line in places])
 
 
+def _shuffled(rows: Sequence[bytes], order: random.Random | None) -> bytes:
+    """Return what rows there are as one text, in an order if there is one."""
+    rows = list(rows)
+    if order:
+        order.shuffle(rows)
+    return b"\n".join([*filter(None, rows), b""])
+
+
 def encode_rows(
-    encode: Encoder, block: Block, decoded: Decoded, predicted: Sequence[GroupPredictions], with_instance: bool
-) -> tuple[list[bytes], list[Rejection]]:
-    """Return result lines in the order of the lines (empty where there is none), and the rows refused meanwhile."""
-    rows: list[bytes] = [b""] * len(block.lines)
+    encode: Encoder,
+    block: Block,
+    decoded: Decoded,
+    predicted: Sequence[GroupPredictions],
+    *,
+    with_instance: bool,
+    apart: bool,
+) -> tuple[Sequence[bytes], list[Rejection]]:
+    """Return result lines in the order of the lines, and the rows refused meanwhile.
+
+    `apart`: as a list, empty where a line has no result; else, where that will do, as one text of those that have one.
+    """
+    texts: list[tuple[np.ndarray, Lines]] = []
     faults: dict[int, tuple[str, str]] = {}
     for group, answer in zip(decoded.groups, predicted, strict=True):
         index = group.index
         faults |= {int(index[row]): ("PREDICTION_FAILED", message) for row, message in answer.failures.items()}
         for start, outputs in answer.batches:
-            texts, bad = encode(outputs)
+            encoded, bad = encode(outputs)
             faults |= {int(index[start + row]): fault for row, fault in bad.items()}
-            _place(rows, index[start : start + len(texts)], texts)
+            texts.append((index[start:], encoded))
+    if not (apart or with_instance or faults) and _in_order(decoded.groups):
+        return Lines(b"".join(encoded.text for _, encoded in texts)), []
+    rows: list[bytes] = [b""] * len(block.lines)
+    for places, encoded in texts:
+        _place(rows, places, list(encoded))
     for at in faults:
         rows[at] = b""
     if with_instance:
@@ -76,8 +97,13 @@ def encode_rows(
     return rows, [Rejection(at, block.key(at), *fault) for at, fault in faults.items()]
 
 
+def _in_order(groups: Sequence[Group]) -> bool:
+    return not groups or (len(groups) == 1 and bool((np.diff(groups[0].index) > 0).all()))
+
+
 def _place(rows: list[bytes], index: np.ndarray, texts: list[bytes]) -> None:
     """Put texts where their lines stand, a stretch at a time where others stand between few of them."""
+    index = index[: len(texts)]
     breaks = (np.flatnonzero(np.diff(index) != 1) + 1).tolist()
     if len(breaks) * LEAST_STRETCH > len(index):
         for at, text in zip(index.tolist(), texts, strict=True):
