@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 SCHEME = "gs://"
 RANGE = 4 << 20  # bytes that one request reads
 UPLOAD_CHUNK = 16 << 20  # bytes after which a resumable upload is safe up to there
-NUMBERS = {401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT}  # HTTP's codes as a file system's
+# HTTP's codes as a file system's
+NUMBERS = {401: errno.EACCES, 403: errno.EACCES, 404: errno.ENOENT, 412: errno.EEXIST}
 SPECIAL = re.compile(r"[*?\[]")
 
 
@@ -138,12 +139,12 @@ def under(uri: str) -> list[GcsObject]:
     return sorted((item for item in found if not item.name.endswith("/")), key=lambda item: item.name)
 
 
-def upload(path: Path, uri: str) -> None:
-    """Write a file to an object, in chunks; the object is there when it is whole."""
+def upload(path: Path, uri: str, *, new: bool = False) -> None:
+    """Write a file to an object, in chunks; the object is there when it is whole. `new`: none may be there yet."""
     bucket, name = split(uri)
     with told_of(uri):
         blob = _client(os.getpid()).bucket(bucket).blob(name, chunk_size=UPLOAD_CHUNK)
-        blob.upload_from_filename(str(path), checksum="crc32c", retry=_retry())
+        blob.upload_from_filename(str(path), checksum="crc32c", retry=_retry(), if_generation_match=0 if new else None)
 
 
 def download(item: GcsObject, path: Path) -> None:
@@ -172,7 +173,8 @@ def told_of(uri: str) -> Iterator[None]:
         yield
     except (GoogleAPIError, GoogleAuthError, requests.RequestException) as error:
         number = NUMBERS.get(getattr(error, "code", 0), errno.EIO)
-        text = "No such object or bucket" if number == errno.ENOENT else str(getattr(error, "message", "") or error)
+        known = {errno.ENOENT: "No such object or bucket", errno.EEXIST: "Another run is writing there"}
+        text = known.get(number) or str(getattr(error, "message", "") or error)
         reason = (text.strip().splitlines() or [type(error).__name__])[0]
         raise RemoteError(number, reason, uri) from None
 

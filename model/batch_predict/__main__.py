@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(settings: Settings, output: str, watches: Sequence[Watch]) -> dict[str, Any]:
     if not output.startswith(SCHEME):
         return run(settings, watches)
-    folder = staging(output, settings.resume)
-    manifest = run(replace(settings, output=folder), watches)
+    folder = staging(output)
+    manifest = run(replace(settings, output=folder, address=output), watches)
     upload(folder, output, finished=manifest["state"] == State.FINISHED)
     return manifest
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.scan import Scan, digest_folder, scan_files
 from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
-from model.batch_predict.shard import ShardFiles, shard_files
+from model.batch_predict.shard import ShardFiles, delivered, shard_files
 from model.batch_predict.tables import Table, TableFormat
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 from model.files import replacing, sha256
 from model.signature import Signature
 
 WORK = ".batch_predict"
+PLAN = "plan.json"
 MANIFEST = "manifest.json"
 TABLES = {TableFormat.CSV.suffix, TableFormat.PARQUET.suffix}
 LOCK_SECONDS = 2.0  # a killed run's workers are gone within milliseconds
@@ -72,27 +73,38 @@ class Folder:
         return self.output / WORK
 
 
-def open_folder(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Folder:
+def open_folder(
+    settings: Settings,
+    files: Sequence[InputFile],
+    signature: Signature,
+    shards: int,
+    restore: Callable[[], None] | None = None,
+) -> Folder:
     """Lock the output folder and return it, ready for a new run or for the rest of its own.
+
+    `restore` brings what the run has left elsewhere into the locked folder.
 
     Raises:
         UnusableError: it holds another run, or results and no `--resume`, or cannot be written.
     """
     output, work = settings.output, settings.output / WORK
-    _check_untouched(output, settings.resume)
+    if not settings.address:
+        _check_untouched(output, settings.resume)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        _lock(work)
+        _lock(work, settings.place)
     except OSError as error:
         msg = f"Cannot write to {str(output)!r}: {error.strerror}"
         raise UnusableError(msg) from None
+    if restore:
+        restore()
     manifest = _read(output / MANIFEST)
-    held = manifest.get("plan") if manifest else _read(work / "plan.json")
+    held = manifest.get("plan") if manifest else _read(work / PLAN)
     stored = msgspec.convert(held, Plan) if held else None
     if stored is None or not stored.complete:  # killed before its input was known: nothing there can be trusted
-        _clear(work)
+        clear(work)
         plan = new_plan(settings, files, signature, shards)
-        write_json(work / "plan.json", msgspec.to_builtins(plan))
+        write_json(work / PLAN, msgspec.to_builtins(plan))
         return Folder(output, plan, fresh=True)
     plan = _own_plan(settings, files, signature, stored)
     if manifest and manifest["state"] == State.FINISHED:
@@ -108,12 +120,12 @@ def _check_untouched(output: Path, resume: bool) -> None:
     if (output / MANIFEST).exists() or next(output.glob("prediction.*"), None):
         msg = f"{str(output)!r} already holds predictions. Choose another --output, or continue them with --resume"
         raise UnusableError(msg)
-    if (output / WORK / "plan.json").exists():
+    if (output / WORK / PLAN).exists():
         msg = f"{str(output)!r} holds an unfinished run. Continue it with --resume, or choose another --output"
         raise UnusableError(msg)
 
 
-def _lock(work: Path) -> None:
+def _lock(work: Path, place: str) -> None:
     """Hold the folder until this process and its workers, who inherit the lock, have ended."""
     descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + LOCK_SECONDS
@@ -122,7 +134,7 @@ def _lock(work: Path) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                msg = f"Another run is writing to {str(work.parent)!r}. Wait for it, or choose another --output"
+                msg = f"Another run is writing to {place!r}. Wait for it, or choose another --output"
                 raise UnusableError(msg) from None
             time.sleep(0.05)
 
@@ -152,7 +164,7 @@ def _own_plan(settings: Settings, files: Sequence[InputFile], signature: Signatu
     differing = [name for name in Plan.__struct_fields__ if getattr(asked, name) != getattr(stored, name)]
     if differing:
         was = ", ".join(name.replace("_", "-") for name in differing)
-        msg = f"{str(settings.output)!r} belongs to a run with other {was}. Choose another --output"
+        msg = f"{settings.place!r} belongs to a run with other {was}. Choose another --output"
         raise UnusableError(msg)
     return stored
 
@@ -164,16 +176,19 @@ def complete_plan(plan: Plan, scan: Scan, saved_model: Path) -> Plan:
     return msgspec.structs.replace(plan, inputs=inputs, model=digest_folder(saved_model))
 
 
-def _clear(work: Path) -> None:
+def clear(work: Path) -> None:
+    """Empty the work folder, whose lock this process holds."""
     for path in work.iterdir():
-        if path.name != "lock":
+        if path.is_dir():  # of a search for duplicate keys that was killed
+            shutil.rmtree(path)
+        elif path.name != "lock":
             path.unlink()
 
 
 def _take_back(output: Path, work: Path, plan: Plan) -> None:
     """Undo a publication, whole or half, so that the shards can grow again."""
     (output / MANIFEST).unlink(missing_ok=True)
-    write_json(work / "plan.json", msgspec.to_builtins(plan))
+    write_json(work / PLAN, msgspec.to_builtins(plan))
     for number in range(plan.shards):
         for final, kept in zip(published(output, number, plan), shard_files(work, number)[:2], strict=True):
             if final.suffix in TABLES:  # its lines are still there
@@ -197,6 +212,9 @@ def shard_names(number: int, shards: int, kind: TableFormat = TableFormat.JSONL)
 def publish(folder: Folder, manifest: dict[str, Any], table: Table) -> None:
     """Give the shards their names, and then write the manifest: where it lies, the shards are whole."""
     for number in range(folder.plan.shards):
+        if record := delivered(folder.work, number):
+            manifest["shards"][number]["sha256"] = record.sha256
+            continue
         files: ShardFiles = shard_files(folder.work, number)
         results, errors = published(folder.output, number, folder.plan)
         for kept in files[:2]:

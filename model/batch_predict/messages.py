@@ -10,7 +10,12 @@ from model.runner import Outputs
 
 @dataclass(frozen=True)
 class NextShard:
-    """Worker: give me a shard. Answered by its number, or None when there is none left."""
+    """Worker: give me a shard. Answered by its number, or None when there is none left.
+
+    `whole` is the shard that I have finished; None where there was none, or it is not at its end.
+    """
+
+    whole: int | None = None
 
 
 @dataclass(frozen=True)

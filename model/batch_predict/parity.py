@@ -67,13 +67,20 @@ class _Record(msgspec.Struct):
     batch: str
 
 
+_decode_record = msgspec.json.Decoder(_Record).decode
+
+
 def write_stats(output: Path, shards: int) -> None:
     """Write the services' error files beside the row by row ones: one line a message, with its number of batches."""
-    decode = msgspec.json.Decoder(_Record).decode
     for number in range(shards):
         errors = output / shard_names(number, shards)[1]
-        records = map(decode, errors.read_bytes().splitlines())
-        batches = dict.fromkeys((record.batch, record.message) for record in records)
-        counts = Counter(message for _, message in batches)
-        lines = [f"({message!r}, {count})\n" for message, count in counts.items()]
-        errors.with_name(errors.name.replace("errors", "errors_stats")).write_text("".join(lines))
+        if errors.exists():  # else it is on gs://, and this beside it
+            errors.with_name(errors.name.replace("errors", "errors_stats")).write_text(stats_of(errors))
+
+
+def stats_of(errors: Path) -> str:
+    """Return what a service writes in place of an error shard."""
+    records = map(_decode_record, errors.read_bytes().splitlines())
+    batches = dict.fromkeys((record.batch, record.message) for record in records)
+    counts = Counter(message for _, message in batches)
+    return "".join(f"({message!r}, {count})\n" for message, count in counts.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from model.batch_predict.inputs import InputFile
 
 SMALLEST_SHARD = 256 << 10  # bytes of input: a job of ten rows needs no second process
+DELIVERED_SHARD = 64 << 20  # bytes of input of a shard that goes to gs:// when it is whole
 PIECES_PER_SHARD = 4  # how finely a seed scatters the input over the shards
 
 
@@ -23,9 +24,13 @@ class Range:
 Shards = list[list[Range]]
 
 
-def shard_count(files: Sequence[InputFile], workers: int) -> int:
-    """Return how many shards a run gets that was not told: one per worker, fewer where there is little to do."""
-    return max(1, min(workers, -(-sum(file.size for file in files) // SMALLEST_SHARD)))
+def shard_count(files: Sequence[InputFile], workers: int, *, remote: bool = False) -> int:
+    """Return how many shards a run gets that was not told: one per worker, fewer where there is little to do.
+
+    More where they are to leave this machine one after the other.
+    """
+    size = sum(file.size for file in files)
+    return max(1, min(workers, -(-size // SMALLEST_SHARD)), -(-size // DELIVERED_SHARD) if remote else 1)
 
 
 def plan_shards(files: Sequence[InputFile], shards: int, seed: int | None = None, *, coarse: bool = False) -> Shards:

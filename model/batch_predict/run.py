@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from ctypes import c_bool, c_int64
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
@@ -17,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from model.batch_predict.folder import Folder, complete_plan, open_folder, publish, write_json
+from model.batch_predict.delivery import Delivery
+from model.batch_predict.folder import PLAN, Folder, complete_plan, open_folder, publish, write_json
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import predict_group
@@ -26,9 +28,10 @@ from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Pre
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.readers import read_headers
+from model.batch_predict.remote_output import take_over
 from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
 from model.batch_predict.settings import BrokenOffError, Settings
-from model.batch_predict.shard import last_entry, open_shard, shard_files
+from model.batch_predict.shard import Entry, delivered, last_entry, open_shard, shard_files
 from model.batch_predict.tables import Table
 from model.batch_predict.totals import Totals
 from model.batch_predict.transforms import fitting
@@ -46,6 +49,7 @@ class Service:
     totals: Totals
     shards: "queue.SimpleQueue[int]"
     batch_size: int
+    delivery: Delivery | None = None
 
 
 def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict[str, Any]:
@@ -60,20 +64,25 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     settings = replace(settings, config=fitting(settings.config, signature))
     files = find_inputs(settings.patterns, settings.roots, settings.instances_format, settings.listed)
     headers = read_headers(files, signature, settings.csv_rows)
-    folder = open_folder(settings, files, signature, shard_count(files, settings.workers))
+    there: dict[str, str] = {}
+    count = shard_count(files, settings.workers, remote=bool(settings.address))
+    restore = partial(take_over, settings, there) if settings.address else None
+    folder = open_folder(settings, files, signature, count, restore)
     if folder.finished is not None:
         return _told(settings, folder, folder.finished)
     plan = plan_shards(files, folder.plan.shards, folder.plan.seed, coarse=bool(settings.parity))  # batches stay whole
     ranges = max(1, sum(map(len, plan)))
     lines = RawArray(c_int64, [-1] * ranges), RawArray(c_bool, ranges)
     job = Job(settings, signature, files, plan, folder.work, *lines, os.getpid(), headers)
+    table = Table(signature, settings.predictions_format, _heads(settings, files))
+    delivery = Delivery(folder, settings, table, there) if settings.address else None
     try:
-        manifest = _predict_all(job, folder, watches, started)
+        manifest = _predict_all(job, folder, watches, started, delivery)
     except UnusableModelError:
         if folder.fresh:
             shutil.rmtree(folder.work, ignore_errors=True)
         raise
-    publish(folder, manifest, Table(signature, settings.predictions_format, _heads(settings, files)))
+    publish(folder, manifest, table)
     return _told(settings, folder, manifest)
 
 
@@ -92,22 +101,26 @@ def _told(settings: Settings, folder: Folder, manifest: dict[str, Any]) -> dict[
 
 
 def _predict_all(
-    job: Job, folder: Folder, watches: Sequence[Callable[[Totals], None]], started: float
+    job: Job, folder: Folder, watches: Sequence[Callable[[Totals], None]], started: float, delivery: Delivery | None
 ) -> dict[str, Any]:
     """Write the shards and return the manifest that vouches for them."""
     settings = job.settings
     totals = _totals(settings, job.files, folder)
+    if delivery:
+        delivery.fail = totals.fail
     workers = _start_workers(job, min(settings.workers, len(job.plan)))
     if settings.parent is not None:
         die_with(settings.parent)
     ended = threading.Event()
-    scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings, ended))
-    service = Service(Future(), totals, queue.SimpleQueue(), folder.plan.batch_size)
+    scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings, ended, delivery))
+    service = Service(Future(), totals, queue.SimpleQueue(), folder.plan.batch_size, delivery)
     try:
         runner = _serve(service, job, workers, watches)
     finally:
         _end(workers)
         ended.set()
+        if delivery:
+            delivery.finish()
     _raise_error(totals)
     found = scan.result()
     left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
@@ -129,11 +142,19 @@ def _raise_error(totals: Totals) -> None:
 def _totals(settings: Settings, files: Sequence[InputFile], folder: Folder) -> Totals:
     totals = Totals(sum(file.size for file in files), settings.max_errors)
     for number in range(0 if folder.fresh else folder.plan.shards):
-        shard = open_shard(shard_files(folder.work, number))  # what no entry vouches for must not be counted
-        totals.counts.add(shard.entry.counts)
-        totals.read_bytes += shard.entry.read
-        shard.close()
+        entry = _kept(folder, number)
+        totals.counts.add(entry.counts)
+        totals.read_bytes += entry.read
     return totals
+
+
+def _kept(folder: Folder, number: int) -> Entry:
+    """Return how far a shard is; what no entry vouches for must not be counted."""
+    if record := delivered(folder.work, number):
+        return record.entry
+    shard = open_shard(shard_files(folder.work, number))
+    shard.close()
+    return shard.entry
 
 
 def _start_workers(job: Job, count: int) -> list[tuple[BaseProcess, Connection]]:
@@ -162,18 +183,23 @@ def _in_background(function: Callable[[], Any]) -> "Future[Any]":
     return future
 
 
-def _scan(job: Job, folder: Folder, settings: Settings, ended: threading.Event) -> Scan:
+def _scan(job: Job, folder: Folder, settings: Settings, ended: threading.Event, delivery: Delivery | None) -> Scan:
     ranges = [part for shard in job.plan for part in shard]
     try:
         scan = scan_files(job.files, ranges, job.lines_before)
         if not folder.plan.complete:
             plan = complete_plan(folder.plan, scan, settings.saved_model)
-            write_json(folder.work / "plan.json", msgspec.to_builtins(plan))
+            write_json(folder.work / PLAN, msgspec.to_builtins(plan))
+        if delivery:
+            delivery.planned.set()
         count_wanted(job.files, ranges, job.lines_before, job.lines_wanted, ended)
     except OSError as error:
         job.lines_before[:] = [LOST if lines < 0 else lines for lines in job.lines_before]  # nobody waits for them
         msg = f"{error.strerror}: {str(error.filename)!r}"
         raise BrokenOffError(msg) from None
+    finally:
+        if delivery:
+            delivery.planned.set()
     return scan
 
 
@@ -184,7 +210,8 @@ def _serve(
     watches: Sequence[Callable[[Totals], None]],
 ) -> Runner:
     for number in range(len(job.plan)):
-        service.shards.put(number)
+        if not delivered(job.folder, number):
+            service.shards.put(number)
     threads = [threading.Thread(target=_attend, args=(service, *worker), daemon=True) for worker in workers]
     for thread in threads:
         thread.start()
@@ -227,6 +254,8 @@ def _answer(service: Service, connection: Connection, message: NextShard | Input
     elif isinstance(message, Done):
         service.totals.add(message)
     else:
+        if message.whole is not None and service.delivery:
+            service.delivery.start(message.whole)
         connection.send(_next_shard(service))
 
 

@@ -78,3 +78,9 @@ class Settings:
     instances_format: Format | None = None  # None: as each file's name tells
     predictions_format: TableFormat = TableFormat.JSONL
     csv_rows: str = ""  # "object", "array", or as the header fits
+    address: str = ""  # where on gs:// the output goes; it is then made in `output`
+
+    @property
+    def place(self) -> str:
+        """What the user calls the output."""
+        return self.address or str(self.output)

@@ -57,6 +57,25 @@ def shard_files(folder: Path, number: int) -> ShardFiles:
     return ShardFiles(*(folder / f"{number:05d}.{kind}" for kind in ("results", "errors", "journal", "keys")))
 
 
+class Delivered(msgspec.Struct, frozen=True):
+    """The record of a shard that lies on gs://, and no longer here."""
+
+    entry: Entry
+    sha256: str  # of the results, in their final format
+    crc32c: dict[str, str]  # of its objects, by name
+
+
+def delivered_file(folder: Path, number: int) -> Path:
+    """Return where a shard's record lies in the run's work folder, once the shard is on gs://."""
+    return folder / f"{number:05d}.delivered"
+
+
+def delivered(folder: Path, number: int) -> Delivered | None:
+    """Return the record of a shard that is on gs://, None for any other."""
+    path = delivered_file(folder, number)
+    return msgspec.json.decode(path.read_bytes(), type=Delivered) if path.exists() else None
+
+
 @dataclass
 class Shard:
     """An open shard. `entry` is its last whole state."""

@@ -59,17 +59,21 @@ class Worker:
 
     def run(self) -> None:
         """Do shards until the main process has none left."""
-        while (number := self._ask(NextShard())) is not None:
+        whole = None
+        while (number := self._ask(NextShard(whole))) is not None:
             shard = open_shard(shard_files(self.job.folder, number))
-            self._fill(number, shard)
+            whole = number if self._fill(number, shard) else None
             shard.close()
 
     def _ask(self, message: Message) -> Any:
         self.connection.send(message)
         return self.connection.recv()
 
-    def _fill(self, number: int, shard: Shard) -> None:
-        """Write a shard; while the model has one block, the block before it is written and those behind it are read."""
+    def _fill(self, number: int, shard: Shard) -> bool:
+        """Write a shard; while the model has one block, the block before it is written and those behind it are read.
+
+        Return whether it was written to its end.
+        """
         waiting: tuple[Pending, Predictions] | None = None
         blocks, ahead = self._read(self.job.plan[number], shard.entry), deque[Pending]()
         while pending := ahead.popleft() if ahead else next(blocks, None):
@@ -84,6 +88,7 @@ class Worker:
                 break
         if waiting:
             self._write(number, shard, *waiting)
+        return not (waiting and waiting[1].stop)
 
     def _read(self, parts: list[Range], since: Entry) -> Iterator[Pending]:
         for place in range(since.part, len(parts)):
