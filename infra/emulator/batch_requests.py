@@ -6,6 +6,7 @@ from infra.emulator.errors import ApiError, invalid, unimplemented
 from infra.emulator.model_versions import SUPPORTED
 from infra.emulator.objects import bucket_exists, parse_gs_uri
 from infra.emulator.resources import Json
+from infra.emulator.vertex_places import check_bucket_place, check_model_place, location_of
 from infra.emulator.vertex_rules import REQUIRED, Finding, display_name_findings, label_findings, refuse
 
 JOB = "batch_prediction_job"
@@ -34,11 +35,22 @@ def check_request(call: Call) -> None:
         + _resource_findings(body)
     )
     _check_carried(body)
-    bucket, _ = parse_gs_uri(body["outputConfig"]["gcsDestination"]["outputUriPrefix"])
-    if not bucket_exists(call.cloud, bucket):
-        raise invalid(f"The Cloud Storage bucket of outputUriPrefix does not exist: gs://{bucket}")
+    _check_places(call)
     if body["inputConfig"]["instancesFormat"] == "jsonl":
         check_lines(call.cloud, body["inputConfig"]["gcsSource"]["uris"], instance)
+
+
+def _check_places(call: Call) -> None:
+    """Refuse a model or a bucket that is not in the job's location."""
+    body, location = call.body, location_of(call.path["parent"])
+    check_model_place(body.get("model") or "", location)
+    prefix = body["outputConfig"]["gcsDestination"]["outputUriPrefix"]
+    bucket, _ = parse_gs_uri(prefix)
+    if not bucket_exists(call.cloud, bucket):
+        raise invalid(f"The Cloud Storage bucket of outputUriPrefix does not exist: gs://{bucket}")
+    artifact = (body.get("unmanagedContainerModel") or {}).get("artifactUri")
+    for uri in (prefix, *body["inputConfig"]["gcsSource"]["uris"], *([artifact] if artifact else [])):
+        check_bucket_place(call.cloud, uri, location)
 
 
 def _model_findings(body: Json) -> list[Finding]:

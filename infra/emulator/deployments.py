@@ -11,6 +11,7 @@ from infra.emulator.errors import ApiError, already_exists, failed_precondition,
 from infra.emulator.model_artifacts import artifacts_folder
 from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS, Version, find_version, get_model
 from infra.emulator.resources import Json
+from infra.emulator.vertex_places import check_model_place, location_of
 from infra.emulator.vertex_rules import REQUIRED, Finding, numeric_id, refuse
 
 STARTING = {"deploymentStage": "STARTING_MODEL_SERVER"}
@@ -27,6 +28,7 @@ def deploy(call: Call) -> Json:
     with call.resources.transaction():
         endpoint = get_endpoint(call.resources, name)
         refuse(_findings(sent))
+        check_model_place(sent["model"], location_of(name))
         version = find_version(call.resources, sent["model"])
         _check_resources(sent, version)
         entry = _entry(call, sent, version)

@@ -26,6 +26,7 @@ from infra.emulator.model_versions import (
 )
 from infra.emulator.resources import Json
 from infra.emulator.vertex_lists import Listing, list_page
+from infra.emulator.vertex_places import check_bucket_place, location_of
 from infra.emulator.vertex_rules import (
     REQUIRED,
     Finding,
@@ -83,6 +84,7 @@ def upload(call: Call) -> Any:
     refuse(_findings(call.body, sent))
     check_aliases(sent.get("versionAliases", []), "model" + ".version_aliases")
     require_vertex_key(call, sent)
+    check_bucket_place(call.cloud, sent.get("artifactUri", ""), location_of(call.path["parent"]))
     model = place(call)
     try:
         artifact = copy_artifact(call.cloud, sent["artifactUri"]).name if sent.get("artifactUri") else ""
