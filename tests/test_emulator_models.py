@@ -180,7 +180,7 @@ def test_artifacts_that_are_no_saved_model(local_cloud: LocalCloud, stable: Any,
 def test_list_filters_orders_and_pages(stable: Any, artifact: str) -> None:
     """A list is filtered, ordered and cut into pages; deleting what a page showed skips nothing on the next."""
     models = stable.models()
-    parent = "projects/local-project/locations/europe-west1"
+    parent = "projects/local-project/locations/us-west1"
     names = []
     for number in range(5):
         model = model_body(artifact, displayName=f"m{number}", labels={"even": str(number % 2 == 0).lower()})

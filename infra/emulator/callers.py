@@ -1,14 +1,15 @@
 """Who calls, by the bearer token: in strict mode the local cloud's tokens are the callers' names.
 
 `local` is the projects' owner; `robot@p.iam.gserviceaccount.com` and `serviceAccount:robot@…` are that account,
-`user:ann@example.com` that person. A token in three parts is a signed one (JWT): its issuer calls, no signature is
-checked, for nobody has Google's keys here.
+`user:ann@example.com` that person. A token in three parts is a signed one (JWT): its issuer calls, and its claim
+`groups`, if any, names the groups that he is in; no signature is checked, for nobody has Google's keys here.
 """
 
 import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -23,6 +24,16 @@ class Caller:
 
     member: str = ""
     owner: bool = False
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """What policies may call the caller: itself, its domain, its groups, everybody who has an account."""
+        if not self.member:
+            return frozenset({"allUsers"})
+        kind, _, address = self.member.partition(":")
+        domain = {f"domain:{address.rpartition('@')[2]}"} if kind == "user" else set()
+        return frozenset({"allUsers", "allAuthenticatedUsers", self.member}) | domain | self.groups
 
     @property
     def shown(self) -> str:
@@ -43,19 +54,22 @@ def caller_of(headers: Mapping[str, str], owner_token: str = "") -> Caller | Non
         return None
     if token == (owner_token or OWNER_TOKEN):
         return OWNER
-    member = _issuer(token) if token.count(".") == 2 and "@" not in token else token
+    claims = _claims(token) if token.count(".") == 2 and "@" not in token else {}
+    member = str(claims.get("email") or claims.get("iss") or "") if claims else token
+    named = claims.get("groups")
+    groups = frozenset(f"group:{one}" for one in named) if isinstance(named, list) else frozenset()
     if MEMBER.fullmatch(member):
-        return Caller(member)
+        return Caller(member, groups=groups)
     if EMAIL.fullmatch(member):
         account = member.endswith(".gserviceaccount.com")
-        return Caller(f"{'serviceAccount' if account else 'user'}:{member}")
+        return Caller(f"{'serviceAccount' if account else 'user'}:{member}", groups=groups)
     return None
 
 
-def _issuer(token: str) -> str:
+def _claims(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
     try:
         claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:
-        return ""
-    return str(claims.get("email") or claims.get("iss") or "") if isinstance(claims, dict) else ""
+        return {}
+    return claims if isinstance(claims, dict) else {}

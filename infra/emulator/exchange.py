@@ -4,6 +4,8 @@ import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from infra.emulator.callers import Caller
+
 
 @dataclass
 class Exchange:
@@ -12,6 +14,7 @@ class Exchange:
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     method: str = ""  # discovery id, where the request means one
     message: str = ""  # why it was refused
+    creator: Caller | None = None  # whose right to create an object is checked when the object's name is known
     disk_full: bool = False  # a fault that was asked for: nothing can be written while this is answered
 
 

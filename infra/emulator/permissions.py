@@ -1,16 +1,20 @@
 """Which permission a method asks for, and whether a caller has it by the policies of project and bucket."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
+from infra.emulator import clock
 from infra.emulator.callers import OWNER, Caller, caller_of
 from infra.emulator.calls import Call, Cloud
+from infra.emulator.conditions import Request, UnknownConditionError, holds
 from infra.emulator.errors import invalid
 from infra.emulator.policies import KIND as PROJECT_POLICIES
 from infra.emulator.projects import project_id
 from infra.emulator.resources import Json
 from infra.emulator.roles import BASIC, allows
 
-BUCKET_POLICIES, BUCKETS = "storage.policies", "storage.buckets"
+BUCKET_POLICIES, BUCKETS, CUSTOM_ROLES = "storage.policies", "storage.buckets", "iam.roles"
 CHECKED = ("aiplatform", "storage")
 # Methods whose permission is not their own name; all other verbs are their permission's.
 VERBS = {
@@ -51,21 +55,44 @@ def project_of(cloud: Cloud, method: str, path: Mapping[str, str], query: Mappin
     """Return the id of the project that a call is about: named in its path, its query, or that of its bucket."""
     named = next((value.split("/")[1] for value in path.values() if value.startswith("projects/")), "")
     named = named or path.get("project") or path.get("projectsId") or query.get("project", "")
-    if not named and method.startswith("storage.") and "bucket" in path:
-        bucket = cloud.resources.get(BUCKETS, path["bucket"]) or {}
-        named = str(bucket.get("project") or "")
+    bucket = path.get("bucket") or path.get("destinationBucket", "")
+    if not named and method.startswith("storage.") and bucket:
+        named = str((cloud.resources.get(BUCKETS, bucket) or {}).get("project") or "")
     return project_id(cloud, named) if named else ""
 
 
-def has(cloud: Cloud, caller: Caller, permission: str, project: str, bucket: str = "") -> bool:
-    """Tell whether a caller has a permission on a project, or on one of its buckets."""
+@dataclass(frozen=True)
+class Access:
+    """A permission that is wanted, and on what: a project, one of its buckets, one of its objects."""
+
+    permission: str
+    project: str
+    bucket: str = ""
+    name: str | None = ""  # the object's; None: not known yet, and asked again when it is
+    list_prefix: str | None = None
+
+    def request(self, now: datetime) -> Request:
+        """Return what conditions may ask of it; of resources only storage's have names that conditions know."""
+        if not self.bucket:
+            return Request("", "", "", now)
+        kind, path = ("Object", f"/objects/{self.name}") if self.name else ("Bucket", "")
+        place = f"projects/_/buckets/{self.bucket}{path}"
+        return Request(place, f"storage.googleapis.com/{kind}", "storage.googleapis.com", now, self.list_prefix)
+
+
+def has(cloud: Cloud, caller: Caller, wanted: Access, unread: list[str] | None = None) -> bool:
+    """Tell whether a caller has a permission; `unread` is told the conditions that could not be judged."""
     if caller.owner:
         return True
-    groups = _groups(cloud, caller, project)
-    policies = [cloud.resources.get(PROJECT_POLICIES, f"projects/{project}")]
-    if bucket:
-        policies.append(cloud.resources.get(BUCKET_POLICIES, bucket) or _first(groups))
-    return any(allows(role, permission) for policy in policies for role in _roles(policy, groups))
+    members = _members(cloud, caller, wanted)
+    policies = [cloud.resources.get(PROJECT_POLICIES, f"projects/{wanted.project}")]
+    if wanted.bucket:
+        policies.append(cloud.resources.get(BUCKET_POLICIES, wanted.bucket) or _first(members))
+    return any(
+        _allows(cloud, binding["role"], wanted.permission) and _applies(cloud, binding, wanted, unread)
+        for policy in policies
+        for binding in _bindings(policy, members)
+    )
 
 
 def held(call: Call, asked: Iterable[str], project: str, bucket: str = "") -> list[str]:
@@ -75,7 +102,7 @@ def held(call: Call, asked: Iterable[str], project: str, bucket: str = "") -> li
     return [
         one
         for one in asked
-        if not checked or one.partition(".")[0] not in CHECKED or has(call.cloud, caller, one, project, bucket)
+        if not checked or one.partition(".")[0] not in CHECKED or has(call.cloud, caller, Access(one, project, bucket))
     ]
 
 
@@ -91,29 +118,52 @@ def test_permissions(call: Call, project: str = "") -> Json:
     return {"permissions": found} if found else {}
 
 
-def _groups(cloud: Cloud, caller: Caller, project: str) -> frozenset[str]:
+def _allows(cloud: Cloud, role: str, permission: str) -> bool:
+    """Tell whether a role has a permission: one of Google's by its table, a project's own by what it includes."""
+    if role.startswith("roles/"):
+        return allows(role, permission)
+    own = cloud.resources.get(CUSTOM_ROLES, role) or {"deleted": True}
+    usable = not own.get("deleted") and own.get("stage") != "DISABLED"
+    return usable and permission in own.get("includedPermissions", [])
+
+
+def _applies(cloud: Cloud, binding: Json, wanted: Access, unread: list[str] | None) -> bool:
+    """Tell whether a binding's condition holds; one that cannot be judged here gives nothing."""
+    expression = (binding.get("condition") or {}).get("expression", "")
+    if not binding.get("condition") or wanted.name is None:
+        return True
+    try:
+        return holds(expression, wanted.request(clock.now(cloud.resources)))
+    except UnknownConditionError:
+        if unread is not None:
+            unread.append(expression)
+        return False
+
+
+def _members(cloud: Cloud, caller: Caller, wanted: Access) -> frozenset[str]:
     """Return the members of policies that a caller is: itself, everybody, what the project's basic roles make it."""
-    known = {"allUsers"} | ({caller.member, "allAuthenticatedUsers"} if caller.member else set())
-    roles = _roles(cloud.resources.get(PROJECT_POLICIES, f"projects/{project}"), frozenset(known))
-    return frozenset(known | {BASIC[role] for role in roles if role in BASIC})
+    known = caller.members
+    bindings = _bindings(cloud.resources.get(PROJECT_POLICIES, f"projects/{wanted.project}"), known)
+    roles = {binding["role"] for binding in bindings if _applies(cloud, binding, wanted, None)}
+    return known | {BASIC[role] for role in roles if role in BASIC}
 
 
-def _roles(policy: Json | None, groups: frozenset[str]) -> Iterator[str]:
-    """Yield the roles that a policy gives; one under a condition gives nothing here."""
+def _bindings(policy: Json | None, members: frozenset[str]) -> Iterator[Json]:
+    """Yield the bindings of a policy that name one of these members."""
     for binding in (policy or {}).get("bindings", []):
-        if not binding.get("condition") and any(_is(member, groups) for member in binding.get("members", [])):
-            yield str(binding["role"])
+        if any(_is(member, members) for member in binding.get("members", [])):
+            yield binding
 
 
-def _is(member: str, groups: frozenset[str]) -> bool:
+def _is(member: str, members: frozenset[str]) -> bool:
     kind = member.partition(":")[0]
-    return member in groups or (kind in BASIC.values() and kind in groups)
+    return member in members or (kind in BASIC.values() and kind in members)
 
 
-def _first(groups: frozenset[str]) -> Json:
+def _first(members: frozenset[str]) -> Json:
     """Return the policy of a bucket that nobody has set one for."""
-    owners = [group for group in ("projectOwner", "projectEditor") if group in groups]
-    readers = [group for group in ("projectViewer",) if group in groups]
+    owners = [group for group in ("projectOwner", "projectEditor") if group in members]
+    readers = [group for group in ("projectViewer",) if group in members]
     roles = {"roles/storage.legacyBucketOwner": owners, "roles/storage.legacyBucketReader": readers}
     objects = {"roles/storage.legacyObjectOwner": owners, "roles/storage.legacyObjectReader": readers}
     return {"bindings": [{"role": role, "members": members} for role, members in {**roles, **objects}.items()]}

@@ -20,6 +20,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "roles/storage.objectUser": (
         *READ_OBJECTS,
         *("storage.objects.create", "storage.objects.delete", "storage.objects.update", "storage.multipartUploads.*"),
+        *("storage.objects.move", "storage.objects.restore"),
     ),
     "roles/storage.objectCreator": ("storage.objects.create", *PARTS),
     "roles/storage.objectViewer": READ_OBJECTS,

@@ -21,6 +21,7 @@ from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_multipart import RelatedReader
 from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import base_address, inserted_resource
+from infra.emulator.strict import check_creation
 from infra.emulator.validation import checked_body
 
 GONE = (ClientDisconnect, asyncio.CancelledError)  # the client went away, or the server stops: nobody hears an answer
@@ -70,6 +71,7 @@ def check_upload(upload: Upload) -> None:
     check_no_key(upload.headers)
     check_object_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
     check_name(upload.name)
+    check_creation(upload.cloud, upload.bucket, upload.name)
     conditions_of(upload.query).check(catalog.find(upload.cloud, upload.bucket, upload.name))
 
 

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from infra.emulator.accesses import accesses
 from infra.emulator.callers import Caller, caller_of
 from infra.emulator.calls import PROJECT_NUMBER, Cloud
 from infra.emulator.errors import ApiError
+from infra.emulator.exchange import current
 from infra.emulator.guard import LOGIN
 from infra.emulator.methods import Meaning
-from infra.emulator.permissions import has, permission_of, project_of
+from infra.emulator.permissions import has, project_of
 from infra.emulator.serviceusage import KIND, TITLES, enabled_at_first
 
 ALWAYS_ON = frozenset({"serviceusage", "cloudresourcemanager"})  # without them nothing could be enabled
+VERTEX = "aiplatform.googleapis.com"
 RPC = "type.googleapis.com/google.rpc"
 CONSOLE = "https://console.developers.google.com/apis/api"
 
@@ -27,8 +30,9 @@ def refused(cloud: Cloud, meant: Meaning, headers: Mapping[str, str], query: str
         return ApiError(401, f"Request is missing required authentication credential. {LOGIN}")
     if not meant.method or _signed(query):  # a signed address carries its own proof, which storage checks
         return None
-    project = project_of(cloud, meant.method, meant.path, dict(parse_qsl(query)))
-    return _disabled(cloud, meant.method, project) or _forbidden(cloud, caller, meant, project)
+    asked = dict(parse_qsl(query))
+    project = project_of(cloud, meant.method, meant.path, asked)
+    return _disabled(cloud, meant.method, project) or _forbidden(cloud, caller, meant, project, asked)
 
 
 def _reason(storage: bool) -> str:
@@ -66,21 +70,42 @@ def _disabled(cloud: Cloud, method: str, project: str) -> ApiError | None:
     return ApiError(403, message, "PERMISSION_DENIED", "accessNotConfigured" if api == "storage" else "", details)
 
 
-def _forbidden(cloud: Cloud, caller: Caller, meant: Meaning, project: str) -> ApiError | None:
-    """Return the refusal where neither the project's policy nor the bucket's gives the permission."""
-    permission = permission_of(meant.method)
-    bucket = meant.path.get("bucket") or meant.path.get("destinationBucket", "")
-    if not permission or has(cloud, caller, permission, project, bucket):
-        return None
+def _forbidden(cloud: Cloud, caller: Caller, meant: Meaning, project: str, query: Mapping[str, str]) -> ApiError | None:
+    """Return the refusal where neither the project's policy nor the bucket's gives what the call needs."""
+    exchange = current()
+    if exchange and meant.method == "storage.objects.insert" and not (meant.path.get("object") or query.get("name")):
+        exchange.creator = caller
+    for wanted in accesses(cloud, meant, project, query):
+        unread: list[str] = []
+        if not has(cloud, caller, wanted, unread):
+            about = next(iter(meant.path.values()), f"projects/{project}")
+            return _denied(caller, wanted.permission, about, unread)
+    return None
+
+
+def check_creation(cloud: Cloud, bucket: str, name: str) -> None:
+    """Refuse a new object whose name its request's address did not say. Raises ApiError 403."""
+    exchange = current()
+    caller = exchange.creator if exchange else None
+    meant = Meaning("storage.objects.insert", {"bucket": bucket, "object": name})
+    if caller is None:
+        return
+    refused = _forbidden(cloud, caller, meant, project_of(cloud, meant.method, meant.path, {}), {})
+    if refused:
+        raise refused
+
+
+def _denied(caller: Caller, permission: str, about: str, unread: list[str]) -> ApiError:
+    """Return the refusal in the API's own words, and what of the policy was not understood here."""
+    more = f" The local cloud cannot judge a condition, which gives nothing: {unread[0]!r}." if unread else ""
     if permission.startswith("storage."):
         what = "object" if permission.startswith("storage.objects") else "bucket"
-        denied = f"Permission '{permission}' denied on resource (or it may not exist)."
+        denied = f"Permission '{permission}' denied on resource (or it may not exist).{more}"
         message = f"{caller.shown} does not have {permission} access to the Google Cloud Storage {what}. {denied}"
         return ApiError(403 if caller.member else 401, message, reason="forbidden" if caller.member else "required")
-    resource = f"//aiplatform.googleapis.com/{next(iter(meant.path.values()), f'projects/{project}')}"
-    message = f"Permission '{permission}' denied on resource '{resource}' (or it may not exist)."
-    about = {"permission": permission, "resource": resource.partition("googleapis.com/")[2]}
-    return ApiError(403, message, details=[_info("IAM_PERMISSION_DENIED", "aiplatform.googleapis.com", about)])
+    message = f"Permission '{permission}' denied on resource '//{VERTEX}/{about}' (or it may not exist).{more}"
+    details = {"permission": permission, "resource": about}
+    return ApiError(403, message, details=[_info("IAM_PERMISSION_DENIED", VERTEX, details)])
 
 
 def _info(reason: str, domain: str, metadata: Mapping[str, str]) -> dict[str, Any]:
