@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.cloud import LocalCloud, start_cloud
 from tests.vertex import (
     ROWS,
     SERVED,
+    Json,
     clear,
     client,
     deploy,
@@ -114,4 +116,16 @@ def test_parallel_predictions(local_cloud: LocalCloud, stable: Any, model: str) 
     with ThreadPoolExecutor(16) as pool:
         for number, keys in enumerate(pool.map(ask, range(64))):
             assert keys == [number * 100 + row for row in range(20)]
+    clear(stable, endpoint)
+
+
+def test_a_slow_start_makes_a_server_late(local_cloud: LocalCloud, stable: Any, model: str) -> None:
+    """The deployment's operation stays under way for as long as the fault says, and then ends well."""
+    fault: Json = {"kind": "slowStart", "method": "*.endpoints.deployModel", "seconds": 2, "times": 1}
+    made = requests.post(f"{local_cloud.url}/_local/faults", json=fault, timeout=30).json()
+    endpoint, began = make_endpoint(stable), time.monotonic()
+    assert "error" not in deploy(stable, endpoint, model)
+    assert time.monotonic() - began >= 2
+    gone = requests.delete(f"{local_cloud.url}/_local/faults/{made['id']}", timeout=30).json()
+    assert [one["struck"] for one in gone["cleared"]] == [1]
     clear(stable, endpoint)

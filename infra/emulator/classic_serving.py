@@ -18,6 +18,7 @@ from infra.emulator.resources import Json
 
 LIMIT = 1_572_864  # 1.5 MB
 MINUTE = len("2020-01-01T00:00")
+CREATE = "ml.projects.models.versions.create"
 HEALTH, PREDICT = "/health", "/predict"
 UNAVAILABLE = (
     "Online prediction is unavailable for this version. Please verify that CreateVersion has completed successfully."
@@ -39,7 +40,8 @@ def serve(cloud: Cloud, version: Version) -> Future[model_servers.Running]:
         "AIP_PREDICT_ROUTE": PREDICT,
     }
     folder = cloud.state / "servers" / f"ml-{hashlib.sha256(version.name.encode()).hexdigest()[:24]}"
-    return model_servers.start(version.name, model_servers.Launch(folder, environment, HEALTH, PREDICT))
+    delay = model_servers.slow_start(cloud, CREATE)
+    return model_servers.start(version.name, model_servers.Launch(folder, environment, HEALTH, PREDICT, delay))
 
 
 @handles("ml.projects.predict")

@@ -15,11 +15,12 @@ from infra.emulator.vertex_places import check_model_place, location_of
 from infra.emulator.vertex_rules import REQUIRED, Finding, numeric_id, refuse
 
 STARTING = {"deploymentStage": "STARTING_MODEL_SERVER"}
+DEPLOY = "aiplatform.projects.locations.endpoints.deployModel"
 DEPLOYED_ID = re.compile(r"[0-9]{1,10}")
 OTHER_RESOURCES = {"automaticResources": "automatic_resources", "sharedResources": "shared_resources"}
 
 
-@handles("aiplatform.projects.locations.endpoints.deployModel")
+@handles(DEPLOY)
 def deploy(call: Call) -> Json:
     """Deploy a model version: the operation is done when its server answers."""
     name = call.path["endpoint"]
@@ -133,7 +134,7 @@ def _launch(cloud: Cloud, endpoint: str, deployed_id: str, version: Version) -> 
         "AIP_PREDICT_ROUTE": predict,
     }
     folder = cloud.state / "servers" / f"{endpoint_id}-{deployed_id}"
-    return model_servers.Launch(folder, environment, health, predict)
+    return model_servers.Launch(folder, environment, health, predict, model_servers.slow_start(cloud, DEPLOY))
 
 
 def _finish(cloud: Cloud, record: Json, future: Future[model_servers.Running]) -> None:

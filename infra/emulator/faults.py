@@ -18,7 +18,7 @@ KINDS = {
     "latency": "calls are answered `seconds` later",
     "error": "calls are answered with `code` and `message`",
     "fullDisk": "calls find the disk full when they write",
-    "slowStart": "the local cloud says ready, and batch jobs start, `seconds` later",
+    "slowStart": "the local cloud says ready, batch jobs start and model servers answer, `seconds` later",
     "lostShard": "a batch job's result lacks one of its shards",
     "duplicatedRow": "a batch job's result has one of its rows twice",
 }

@@ -26,12 +26,13 @@ NEVER_READY = (
 
 @dataclass(frozen=True)
 class Launch:
-    """How a deployed model's server is started: its environment, its routes, the folder of its logs."""
+    """How a deployed model's server is started: its environment, its routes, the folder of its logs, how late."""
 
     folder: Path
     environment: Mapping[str, str]
     health_route: str
     predict_route: str
+    delay: float = 0.0  # seconds: a slow start that was asked for
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def start(key: str, launch: Launch) -> Future[Running]:
         future = _pool.submit(_launch, launch)
         _servers[key] = (launch, future)
         return future
+
+
+def slow_start(cloud: Cloud, method: str) -> float:
+    """Return by how many seconds a fault that was asked for makes the server late that a method starts."""
+    return sum(fault.seconds for fault, _ in cloud.faults.strike("slowStart", method))
 
 
 def known(key: str) -> bool:
@@ -110,7 +116,7 @@ def _replace(key: str, launch: Launch, lost: Running) -> None:
 
 
 def _launch(launch: Launch) -> Running:
-    if _stopping.is_set():
+    if _stopping.wait(launch.delay):
         raise failed_precondition(NEVER_READY)
     shutil.rmtree(launch.folder, ignore_errors=True)
     process = start_server(launch.environment, launch.folder)
