@@ -12,7 +12,7 @@ from infra.errors import InfraError
 from infra.google_apis import connection_to, every
 from infra.google_client import Json, PredictionApiError, client, execute
 from infra.local_cloud import health, require
-from infra.regions import covers, place_of
+from infra.locations import covers, place_of
 from infra.serving_image import has_registry
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, read_stack

@@ -8,10 +8,36 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from infra.regions import covers, place_of
+from infra.regions import REGIONS
 from infra.stacks import StackError
 
+# What Cloud Storage's multi-regions and predefined pairs contain (its page of locations, 2026-09).
+OUTSIDE_THE_UNION = {"europe-west2", "europe-west6"}  # London and Zurich
+SEVERAL = {
+    "us": {region for region in REGIONS if region.startswith("us-")},
+    "eu": {region for region in REGIONS if region.startswith("europe-")} - OUTSIDE_THE_UNION,
+    "asia": {region for region in REGIONS if region.startswith("asia-")},
+    "asia1": {"asia-northeast1", "asia-northeast2"},
+    "eur4": {"europe-north1", "europe-west4"},
+    "eur5": {"europe-west1", "europe-west2"},
+    "eur7": {"europe-west2", "europe-west3"},
+    "eur8": {"europe-west3", "europe-west6"},
+    "nam4": {"us-central1", "us-east1"},
+}
 LOCATION = re.compile(r"projects/[^/]+/locations/([^/]+)/")
+
+
+def covers(bucket: Mapping[str, Any], region: str) -> bool:
+    """Say whether a bucket (storage's resource) is in a region, or in several of which it is one."""
+    where = str(bucket.get("location", "")).lower()
+    pair = (bucket.get("customPlacementConfig") or {}).get("dataLocations") or ()
+    return where == region or region in SEVERAL.get(where, ()) or region in {str(each).lower() for each in pair}
+
+
+def place_of(bucket: Mapping[str, Any]) -> str:
+    """Return where a bucket is, as Google writes it in lower case."""
+    pair = (bucket.get("customPlacementConfig") or {}).get("dataLocations") or ()
+    return " and ".join(str(each).lower() for each in pair) or str(bucket.get("location", "")).lower()
 
 
 def check_places(bucket: Mapping[str, Any], model: str, region: str, stack: str) -> None:

@@ -87,6 +87,12 @@ def test_the_sdk_from_upload_to_predictions(sdk: Any, local_cloud: LocalCloud, a
     exported = model.export_model("custom-trained", artifact_destination=f"gs://{BUCKET}/exported")
     assert exported["artifactOutputUri"].startswith(f"gs://{BUCKET}/exported/model-export-sdk_two-")
     job.delete()
+    model.versioning_registry.update_version("2", version_description="the second", labels={"v": "two"})
+    described = model.versioning_registry.get_model("2")
+    assert (described.version_description, described.labels["v"], described.resource_name) == (
+        *("the second", "two"),
+        model.resource_name,
+    )
     model.versioning_registry.delete_version("2")
     model.delete()
     assert sdk.Model.list(filter='display_name="sdk two"') == []

@@ -14,6 +14,7 @@ from infra.emulator.model_versions import (
     find_version,
     get_model,
     give_aliases,
+    named,
     split_reference,
     touch_model,
     versions_of,
@@ -82,4 +83,4 @@ def merge_aliases(call: Call) -> Json:
         now = call.cloud.now()
         give_aliases(call.resources, version, added - removed, removed - added, now)
         touch_model(call, version.model, now)
-        return view(call.resources, find_version(call.resources, version.name))
+        return named(view(call.resources, find_version(call.resources, version.name)), call.path["name"])

@@ -95,6 +95,11 @@ def view(resources: Resources, version: Version) -> Json:
     return seen | ({"labels": labels} if labels else {}) | ({"deployedModels": deployed} if deployed else {})
 
 
+def named(body: Json, reference: str) -> Json:
+    """Return a Model under its version's name where a request names one: the SDK changes a version by what it read."""
+    return {**body, "name": f"{body['name']}@{body['versionId']}"} if split_reference(reference)[1] else body
+
+
 def deployments(resources: Resources, model: str, *, pending: bool = False) -> list[tuple[str, Json]]:
     """Return (endpoint, deployed model) of every deployment of a model, with `pending` those under way too."""
     endpoints = resources.list(ENDPOINTS)

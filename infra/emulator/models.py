@@ -18,6 +18,7 @@ from infra.emulator.model_versions import (
     find_version,
     get_model,
     give_aliases,
+    named,
     put_version,
     split_reference,
     touch_model,
@@ -181,7 +182,8 @@ def _version_body(sent: Json, number: str, now: str, *, new: bool) -> Json:
 @handles("aiplatform.projects.locations.models.get")
 def get(call: Call) -> Json:
     """Return a model as its default version has it, or as the version or alias after the @."""
-    return view(call.resources, find_version(call.resources, call.path["name"]))
+    name = call.path["name"]
+    return named(view(call.resources, find_version(call.resources, name)), name)
 
 
 @handles("aiplatform.projects.locations.models.list")
@@ -216,7 +218,7 @@ def patch(call: Call) -> Json:
             call.resources.put(MODELS, name, body)
             put_version(call.resources, version)
         touch_model(call, name, now)
-        return view(call.resources, find_version(call.resources, version.name))
+        return named(view(call.resources, find_version(call.resources, version.name)), call.path["name"])
 
 
 @handles("aiplatform.projects.locations.models.delete")
