@@ -32,7 +32,7 @@ from infra import (
     tool_tasks,
 )
 from infra.bytecode import compile_once
-from infra.demo import choose_platform, demo_facts, demo_table, heading
+from infra.demo import choose_platform, demo_facts, demo_table, heading, known_platform
 from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
 from infra.setting_table import WRAPPERS
@@ -183,11 +183,10 @@ def results(
     format: Any = None,  # noqa: A002 - the option's name
 ) -> Facts:
     """A job's shards + its instances -> build/results/JOB/joined.*; exits 1 unless every row is accounted for."""
-    from model.results import asked_instances, find_shards, join, join_places, read_targets
+    from model.results import asked_instances, find_shards, join, join_places, known_formats, read_targets
     from model.summary import describe
-    from model.tables import FORMATS
 
-    formats = tuple(format or FORMATS)
+    formats = known_formats(format)
     if predictions:
         name = Path(predictions.rstrip("/")).name
         folder, about = Path(output) if output else RESULTS / name, {"job": name}
@@ -238,6 +237,7 @@ def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local",
 def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "", json: bool = False) -> Facts:
     """Run the whole path: local cloud, up, train, export, upload, deploy, predict, results, with both wrappers."""
     began = time.monotonic()
+    known_platform(platform)
     with redirect_stdout(sys.stderr):  # the steps' own summaries; stdout is for the demo's
         if stack == "local":
             heading(1, "a local Google Cloud on this machine")

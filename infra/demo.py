@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from infra import deployment
+from infra.errors import InfraError
 from infra.reporting import say, table
+from infra.setting_table import PLATFORMS
 from infra.settings import NAMESPACE, from_config
 from infra.stacks import Stack, write_setting
 from infra.task_options import Facts
@@ -13,6 +15,13 @@ from infra.task_options import Facts
 def heading(number: int, text: str) -> None:
     """Say which part of the demo comes now."""
     say(f"\n[{number}/8] {text}")
+
+
+def known_platform(platform: str) -> None:
+    """Refuse a prediction service that there is not; "" leaves the choice to the stack."""
+    if platform not in {"", *PLATFORMS}:
+        others = ", or ".join(f"--platform {known}" for known in PLATFORMS)
+        raise InfraError(f"No prediction service {platform!r}. Run with: {others}")
 
 
 def choose_platform(stack: Stack, platform: str) -> None:

@@ -9,6 +9,11 @@ from infra import local_cloud
 from infra.stacks import StackError, read_local_stack
 
 PATIENCE = 600.0  # seconds; a snapshot of many gigabytes on a disk without hard links is a copy
+HELPS = {
+    "faults": "Run: invoke local.faults --help",
+    "clock": "Run with: --advance 12h, or --set 2031-01-31T12:00:00Z",
+    "snapshots": "Run: invoke local.snapshots",
+}
 Facts = dict[str, Any]
 
 
@@ -26,7 +31,8 @@ def ask(verb: str, path: str, body: Facts | None = None) -> Facts:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
-        raise StackError(_message(error)) from None
+        message = _message(error).rstrip(".")
+        raise StackError(f"{message}. {HELPS[path.partition('/')[0]]}") from None
     except (urllib.error.URLError, TimeoutError) as error:
         raise StackError(f"The local cloud did not answer: {error}. Run: invoke local.status") from None
 

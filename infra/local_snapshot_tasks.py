@@ -39,6 +39,7 @@ def snapshots(_: Context, remove: str = "", json: bool = False) -> dict[str, Any
 @guarded
 def restore(_: Context, name: str, yes: bool = False, json: bool = False) -> dict[str, Any]:
     """Bring back a snapshot of the local cloud and of the local stack, in place of what is there, after asking."""
+    local_snapshots.require_known(name)
     question = f"Replace the local cloud's state, and the local stack's, by the snapshot {name!r}?"
     confirm(yes, question, f"invoke local.restore {name} --yes")
     facts = local_snapshots.restore(name)

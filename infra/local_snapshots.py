@@ -33,6 +33,12 @@ def known() -> list[Facts]:
     return list(ask("GET", "snapshots")["snapshots"])
 
 
+def require_known(name: str) -> None:
+    """Refuse a name that no snapshot has."""
+    if name not in (names := [one["name"] for one in known()]):
+        raise StackError(f"No snapshot {name!r}; there are: {', '.join(names) or 'none'}. Run: invoke local.snapshots")
+
+
 def remove(name: str) -> Facts:
     """Forget a snapshot; raises StackError where there is none."""
     return ask("DELETE", f"snapshots/{quote(name, safe='')}")

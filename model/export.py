@@ -206,7 +206,7 @@ def describe(made: Exported, *, unchanged: bool) -> str:
     state = "unchanged" if unchanged else "written"
     off = f"within {made.largest_difference:.1e} of" if made.largest_difference else "equal to"
     checked = f"{made.rows_checked} rows {off} the bare model's, their keys as they were sent"
-    return f"{made.path} {state}: digest {made.digest[:12]}; {checked}\n{made.signature_text}"
+    return f"{made.path} {state}: digest {made.digest[:12]}; {checked}\n  {read_signature(Path(made.path))}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,7 +42,7 @@ def join(
     Keys and outputs are parted on disk, beside the output: memory does not grow with the rows.
     """
     started = time.perf_counter()
-    _check_formats(formats)
+    known_formats(formats)
     asked = instances if isinstance(instances, Instances) else instances_of(instances)
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".join-", dir=output) as name:
@@ -76,10 +76,13 @@ def _written(formats: Sequence[str]) -> set[str]:
     return {JOINED_LINES, UNJOINED_LINES, *lists, *(f"joined.{kind}" for kind in formats)}
 
 
-def _check_formats(formats: Sequence[str]) -> None:
-    for kind in formats:
+def known_formats(formats: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the formats that results are written in, all where none is named; raises UserError where one is none."""
+    for kind in formats or ():
         if kind not in FORMATS:
-            raise UserError(f"Cannot write results as {kind!r}. There are: {', '.join(FORMATS)}")
+            others = ", or ".join(f"--format {known}" for known in FORMATS)
+            raise UserError(f"Cannot write results as {kind!r}. Run with: {others}")
+    return tuple(formats or FORMATS)
 
 
 def _check_names(found: Read) -> None:
@@ -162,7 +165,7 @@ def _program(options: argparse.Namespace) -> Outcome:
     summary = join_places(
         (options.instances, options.predictions),
         options.output,
-        tuple(options.format or FORMATS),
+        known_formats(options.format),
         options.instances_format,
         options.key_field,
         read_targets(options.targets) if options.targets else None,

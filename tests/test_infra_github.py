@@ -86,6 +86,13 @@ def test_no_key_is_stored_and_no_job_may_more_than_it_needs() -> None:
         assert all(step["with"]["persist-credentials"] is False for step in steps(name, "actions/checkout"))
 
 
+def test_actions_are_pinned_by_their_commits() -> None:
+    """Whoever moves an action's tag runs nothing here; the tag that was meant stands behind."""
+    used = re.findall(r"uses: (.*)", TEXT)
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
 def test_the_workflow_reads_the_variables_that_the_task_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variable has its command, with the value of the stack's output; the passphrase is asked for."""
     monkeypatch.setattr(deployment, "outputs", lambda _stack: {"github": OUTPUT})

@@ -202,7 +202,9 @@ def test_program_prints_both_signatures(tmp_path: Path, capsys: pytest.CaptureFi
     """`python -m model.export` shows what each SavedModel takes and gives, and its digest."""
     assert main(["--model", str(exported_models().model), "--output", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    assert text.count("Method name is: tensorflow/serving/predict") == 2
+    takes = "serving_default(features: float32[any, 13], key: int64[any])"
+    assert f"{takes} -> (prediction_with_key: float32[any, 2])" in text
+    assert f"{takes} -> (prediction: float32[any, 1], key: int64[any])" in text
     for wrapper in ("functional", "decorator"):
         assert f"{tmp_path / wrapper} written: digest {digest(tmp_path / wrapper)[:12]}; 102 rows" in text
 
