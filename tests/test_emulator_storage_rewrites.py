@@ -93,16 +93,6 @@ def test_notifications_are_refused_with_their_reason(client: storage.Client) -> 
         bucket.get_notification("1")
 
 
-def test_keys_of_the_callers_own_are_refused(client: storage.Client) -> None:
-    """Nothing would be encrypted: writing and reading with such a key is a 501."""
-    blob = new_bucket(client).blob("secret", encryption_key=b"k" * 32)
-    with pytest.raises(MethodNotImplemented, match="customer-supplied"):
-        blob.upload_from_string("content")
-    blob.bucket.blob("secret").upload_from_string("content")
-    with pytest.raises(MethodNotImplemented, match="customer-supplied"):
-        blob.download_as_bytes()
-
-
 @pytest.mark.parametrize(
     ("path", "method"),
     [

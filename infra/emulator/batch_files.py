@@ -14,6 +14,7 @@ from infra.emulator.errors import invalid
 from infra.emulator.model_artifacts import is_plain_path, link
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri, stored_objects
 from infra.emulator.resources import Json
+from infra.emulator.storage_customer_keys import check_open
 
 SHARD = re.compile(r"prediction\.(results|errors|errors_stats)-(\d{5}-of-\d{5})")
 RESULTS, ERRORS = "prediction.results", "prediction.errors_stats"  # the service's names
@@ -53,6 +54,7 @@ def _matches(cloud: Cloud, uri: str) -> Found:
     pattern = name.endswith("*")
     prefix = name.removesuffix("*")
     objects = [stored for stored in stored_objects(cloud, bucket, prefix) if pattern or stored.name == prefix]
+    check_open(objects)
     files = {(bucket, stored.name): stored.path for stored in objects if not stored.name.endswith("/")}
     if not files:
         raise invalid(f"No input files found: {uri!r} matches no object.")

@@ -9,6 +9,7 @@ from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import ApiError, failed_precondition
 from infra.emulator.objects import bucket_exists, parse_gs_uri, stored_objects
 from infra.emulator.storage_catalog import StoredObject
+from infra.emulator.storage_customer_keys import check_open
 
 MAX_FILES = 1000
 HOLDERS = ("aiplatform.versions", "ml.versions")  # the kinds whose records name copies
@@ -52,6 +53,7 @@ def _artifact_files(cloud: Cloud, uri: str) -> dict[str, StoredObject]:
     if len([name for name in MODEL_FILES if name in files]) != 1:
         expected = ", ".join(MODEL_FILES)
         raise failed_precondition(f"Model directory {uri} is expected to contain exactly one of: [{expected}].")
+    check_open(files.values())
     for relative in files:
         _check_inside(uri, relative)
     return files

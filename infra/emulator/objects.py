@@ -17,6 +17,7 @@ from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
 from infra.emulator.storage_catalog import State, StoredObject
 from infra.emulator.storage_conditions import Conditions
+from infra.emulator.storage_customer_keys import FIELD
 from infra.emulator.storage_holds import check_retention, check_unprotected
 from infra.emulator.storage_resource import WRITABLE, merged, object_resource
 from infra.emulator.storage_sessions import recover
@@ -175,6 +176,8 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
     sums = {"md5Hash": blob.sums.md5, "crc32c": blob.sums.crc32c}
     if fields.get("componentCount"):  # composed: the service keeps no MD5 of the whole
         sums = {"crc32c": blob.sums.crc32c, "componentCount": fields["componentCount"]}
+    if fields.get(FIELD):
+        sums |= {FIELD: fields[FIELD]}
     return {
         "metageneration": "1",
         "contentType": "application/octet-stream",

@@ -16,7 +16,7 @@ from infra.emulator.objects import require_object
 from infra.emulator.storage_blobs import PIECE
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Query, condition_not_met, conditions_of, integer
-from infra.emulator.storage_refusals import check_no_key
+from infra.emulator.storage_customer_keys import check_key, key_headers
 from infra.emulator.storage_resource import object_etag
 
 
@@ -24,9 +24,9 @@ def object_content(
     cloud: Cloud, bucket: str, name: str, query: Query, headers: Mapping[str, str], *, head: bool = False
 ) -> Response:
     """Answer a read of an object's bytes."""
-    check_no_key(headers)
     found, file = open_object(cloud, bucket, name, integer(query, "generation"))
     try:
+        check_key(found, headers)
         conditions = conditions_of(query, headers=headers)
         changed = datetime.fromisoformat(found.body["updated"]).replace(microsecond=0)
         if conditions.excludes(found) or _is_not_after(changed, headers.get("if-modified-since")):
@@ -125,6 +125,7 @@ def content_headers(found: StoredObject, query: Query) -> dict[str, str]:
         "content-encoding": body.get("contentEncoding", ""),
         "content-disposition": body.get("contentDisposition", ""),
         "content-language": body.get("contentLanguage", ""),
+        **key_headers(body),
         **{f"x-goog-meta-{key.lower()}": value for key, value in body.get("metadata", {}).items()},
     }
     overrides = {name: (query.get(f"response-{name}") or [""])[0] for name in ("content-type", "content-disposition")}

@@ -1,5 +1,6 @@
 """Objects made of objects: copies and renamed ones share the bytes, composed ones join them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from infra.emulator.calls import Call, handles
@@ -19,8 +20,8 @@ from infra.emulator.storage_blobs import Blob, Checksums, Sums, open_writer, pie
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Conditions, conditions_of, integer
 from infra.emulator.storage_content import open_object
+from infra.emulator.storage_customer_keys import FIELD, OWN, SOURCE, check_key, sent_key
 from infra.emulator.storage_holds import check_unprotected
-from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import WRITABLE, base_of, object_resource
 
 MOST_SOURCES = 32  # objects that one compose joins
@@ -30,7 +31,7 @@ MOST_SOURCES = 32  # objects that one compose joins
 def copy(call: Call) -> Json:
     """Copy an object; a body with metadata replaces the source's."""
     made = copied(call)
-    return object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket))
+    return object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket), call.headers)
 
 
 @handles("storage.objects.move")
@@ -45,9 +46,9 @@ def move(call: Call) -> Json:
             msg = "Source and destination of a move are the same object."
             raise invalid(msg, reason="invalid")
         check_unprotected(cloud, home, source, by_name=True)
-        made = copied(replace(call, path=way))
+        made = copied(replace(call, path=way, headers=_with_source_key(call.headers)))
         freed.extend(retire(cloud, home, source))
-    return object_resource(made, base_of(call), home)
+    return object_resource(made, base_of(call), home, call.headers)
 
 
 @handles("storage.objects.compose")
@@ -66,6 +67,7 @@ def compose(call: Call) -> Json:
         for source in sources:
             found, file = open_object(call.cloud, bucket, source.get("name", ""), _generation(source))
             with file:
+                check_key(found, call.headers)
                 _expected(source).check(found)
                 for data in pieces(file):
                     writer.write(data)
@@ -73,21 +75,21 @@ def compose(call: Call) -> Json:
         blob = publish(call.cloud.state, writer)
     finally:
         writer.discard()
-    fields = {**(call.body.get("destination") or {}), "componentCount": count}
+    fields = {**(call.body.get("destination") or {}), "componentCount": count, FIELD: sent_key(call.headers)}
     made = commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query, headers=call.headers))
-    return object_resource(made, base_of(call), home)
+    return object_resource(made, base_of(call), home, call.headers)
 
 
 def copied(call: Call) -> StoredObject:
     """Make the copy that a call asks for, under its preconditions."""
     cloud, path = call.cloud, call.path
-    check_no_key(call.headers)
     check_name(path["destinationObject"])
     conditions, generation = conditions_of(call.query, headers=call.headers), integer(call.query, "sourceGeneration")
     with discarding(cloud) as freed, cloud.resources.transaction():
         source = require_object(cloud, path["sourceBucket"], path["sourceObject"], generation)
         conditions_of(call.query, "ifSource").check(source)
-        fields = copied_fields(source, call.body)
+        check_key(source, call.headers, SOURCE)
+        fields = {**copied_fields(source, call.body), FIELD: sent_key(call.headers)}
         to = Placing(cloud, path["destinationBucket"], path["destinationObject"], fields, conditions)
         sums = Sums(source.body.get("md5Hash", ""), source.body["crc32c"])
         blob = Blob(source.blob, source.path, source.size, sums)
@@ -103,6 +105,11 @@ def copied_fields(source: StoredObject, body: Json) -> Json:
     }
     count = {"componentCount": source.body["componentCount"]} if "componentCount" in source.body else {}
     return {**kept, **sent, **count}
+
+
+def _with_source_key(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers of a move, whose one key is that of the source too."""
+    return {**headers, **{name.replace(OWN, SOURCE): text for name, text in headers.items() if name.startswith(OWN)}}
 
 
 def _generation(source: Json) -> int | None:

@@ -31,7 +31,7 @@ def get(call: Call) -> Json | Response:
     if conditions.excludes(found):
         return Response(status_code=304)
     conditions.check(found)
-    return object_resource(found, base_of(call), require_bucket(call.cloud, found.bucket))
+    return object_resource(found, base_of(call), require_bucket(call.cloud, found.bucket), call.headers)
 
 
 @handles("storage.objects.patch")
@@ -85,4 +85,4 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
         found = catalog.update(call.cloud, found, body)
-    return object_resource(found, base_of(call), home)
+    return object_resource(found, base_of(call), home, call.headers)

@@ -1,6 +1,4 @@
-"""What storage refuses with a reason of its own: notifications, and encryption by keys that the caller sends."""
-
-from collections.abc import Mapping
+"""What storage refuses with a reason of its own: notifications."""
 
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import not_found, unimplemented
@@ -30,11 +28,3 @@ def miss_notification(call: Call) -> Json:
     require_bucket(call.cloud, call.path["bucket"])
     msg = f"Notification {call.path['notification']!r} does not exist in bucket {call.path['bucket']!r}."
     raise not_found(msg, reason="notFound")
-
-
-def check_no_key(headers: Mapping[str, str]) -> None:
-    """Raise 501 where a caller sends an encryption key of its own: nothing would be encrypted."""
-    for name in ("x-goog-encryption-algorithm", "x-goog-copy-source-encryption-algorithm"):
-        if name in headers:
-            msg = f"{name}: customer-supplied encryption keys are not implemented by the local cloud."
-            raise unimplemented(f"{msg} It stores bytes as they come.")

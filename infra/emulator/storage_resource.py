@@ -2,12 +2,14 @@
 
 import base64
 from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import quote
 
 from infra.emulator import clock
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import StoredObject
+from infra.emulator.storage_customer_keys import without_sums
 from infra.emulator.storage_holds import RELEASED, retention_expires
 
 # What a client may set on an object. The rest of the resource is the service's.
@@ -38,11 +40,16 @@ def base_of(call: Call) -> str:
     return base_address(call.cloud, call.headers)
 
 
-def object_resource(found: StoredObject, base: str, bucket: Json) -> Json:
-    """Return an object's resource with its names and links, and until when its bucket retains it."""
+def object_resource(
+    found: StoredObject, base: str, bucket: Json, headers: Mapping[str, str] = MappingProxyType({})
+) -> Json:
+    """Return an object's resource with its names and links, and until when its bucket retains it.
+
+    The headers may hold the key that the object is encrypted with, without which its checksums stay hidden.
+    """
     path = f"b/{found.bucket}/o/{quote(found.name, safe='')}"
     until = retention_expires(bucket, found.body)
-    return {
+    resource = {
         "kind": "storage#object",
         "id": f"{found.bucket}/{found.name}/{found.generation}",
         "selfLink": f"{base}/storage/v1/{path}",
@@ -54,9 +61,12 @@ def object_resource(found: StoredObject, base: str, bucket: Json) -> Json:
         **{name: value for name, value in found.body.items() if name != RELEASED},
         **({"retentionExpirationTime": clock.text(until)} if until else {}),
     }
+    return without_sums(found, headers, resource)
 
 
-def inserted_resource(found: StoredObject, base: str, bucket: Json, project_number: str) -> Json:
+def inserted_resource(
+    found: StoredObject, base: str, bucket: Json, project_number: str, headers: Mapping[str, str]
+) -> Json:
     """Return the answer to an upload: the resource with the access list that the uploader owns."""
     owner = {
         "kind": "storage#objectAccessControl",
@@ -67,7 +77,7 @@ def inserted_resource(found: StoredObject, base: str, bucket: Json, project_numb
         "projectTeam": {"projectNumber": project_number, "team": "owners"},
         "etag": object_etag(found),
     }
-    return {**object_resource(found, base, bucket), "acl": [owner]}
+    return {**object_resource(found, base, bucket, headers), "acl": [owner]}
 
 
 def bucket_resource(body: Json, base: str) -> Json:

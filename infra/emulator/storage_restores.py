@@ -7,6 +7,7 @@ from infra.emulator.objects import BUCKETS, Placing, discarding, find_bucket, pl
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, Sums
 from infra.emulator.storage_conditions import conditions_of, integer
+from infra.emulator.storage_customer_keys import FIELD
 from infra.emulator.storage_resource import WRITABLE, base_of, bucket_resource, object_resource
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, grave_of
 
@@ -20,7 +21,7 @@ def restore(call: Call) -> Json:
     generation = _generation(call)
     with discarding(cloud) as freed, cloud.resources.transaction():
         found = require_object(cloud, path["bucket"], path["object"], generation, soft_deleted=True)
-        kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount"}}
+        kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount", FIELD}}
         to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
         sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
         made = place(to, Blob(found.blob, found.path, found.size, sums), freed)

@@ -40,7 +40,7 @@ def rewrite(call: Call) -> Json:
         "totalBytesRewritten": str(made.size),
         "objectSize": str(made.size),
         "done": True,
-        "resource": object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket)),
+        "resource": object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket), call.headers),
     }
 
 

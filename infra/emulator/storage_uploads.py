@@ -18,8 +18,8 @@ from infra.emulator.storage_access_lists import check_object_list
 from infra.emulator.storage_blobs import MOST_PIECES, PIECE, BlobWriter, Sums, open_writer, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
+from infra.emulator.storage_customer_keys import FIELD, sent_key
 from infra.emulator.storage_multipart import RelatedReader
-from infra.emulator.storage_refusals import check_no_key
 from infra.emulator.storage_resource import base_address, inserted_resource
 from infra.emulator.strict import check_creation
 from infra.emulator.validation import checked_body
@@ -53,7 +53,7 @@ def upload_of(request: Request, fields: Json | None = None) -> Upload:
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
     query |= {name: [request.headers[name]] for name in ETAG_HEADERS if name in request.headers}
-    fields = dict(fields or {})
+    fields = {**(fields or {}), FIELD: sent_key(request.headers)}
     if encoding := query.get("contentEncoding"):
         fields.setdefault("contentEncoding", encoding[0])
     return Upload(request.app.state.cloud, request.path_params["bucket"], query, dict(request.headers), fields)
@@ -68,7 +68,6 @@ def checked_fields(request: Request, body: Any) -> Json:
 
 def check_upload(upload: Upload) -> None:
     """Refuse what cannot succeed before its bytes are read; `commit` checks again when they are there."""
-    check_no_key(upload.headers)
     check_object_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
     check_name(upload.name)
     check_creation(upload.cloud, upload.bucket, upload.name)
@@ -116,7 +115,7 @@ def _finish(upload: Upload, writer: BlobWriter) -> Json:
 def answer(upload: Upload, found: StoredObject) -> Json:
     """Return what an upload answers."""
     home, base = require_bucket(upload.cloud, found.bucket), base_address(upload.cloud, upload.headers)
-    resource = inserted_resource(found, base, home, PROJECT_NUMBER)
+    resource = inserted_resource(found, base, home, PROJECT_NUMBER, upload.headers)
     wanted = mask_of(((name, value) for name, values in upload.query.items() for value in values), upload.headers)
     return dict(selected(resource, parsed(wanted))) if wanted else resource
 
