@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 import pytest
 from google.cloud import storage
@@ -127,3 +128,35 @@ def test_any_glob_compiles_or_is_refused(glob: str) -> None:
         assert isinstance(glob_expression(glob), re.Pattern)
     except ApiError as error:
         assert error.code == 400
+
+
+def test_lists_are_filtered_by_contexts(local_cloud: LocalCloud, bucket: storage.Bucket) -> None:
+    """By a value, by a key, and by their absence; prefixes are listed all the same; contexts have their times."""
+    place = new_bucket(bucket.client).name
+    for name, values in {"a": {"env": "prod"}, "b": {"env": "test", "team": "x"}, "c": {}, "d/e": {}}.items():
+        custom = {key: {"value": value} for key, value in values.items()}
+        body = {"name": name, "contexts": {"custom": custom}} if custom else {"name": name}
+        started = call(local_cloud, "POST", f"/upload/storage/v1/b/{place}/o?uploadType=resumable", json=body)
+        assert call(local_cloud, "PUT", started.headers["location"].removeprefix(local_cloud.url), data=b"x").ok
+
+    def named(text: str, **more: str) -> Any:
+        return call(local_cloud, "GET", f"/storage/v1/b/{place}/o", params={"filter": text, **more}).json()
+
+    for text, names in {
+        'contexts."env"="prod"': ["a"],
+        '-contexts."env"="prod"': ["b", "c", "d/e"],
+        'contexts."env":*': ["a", "b"],
+        '-contexts."env":*': ["c", "d/e"],
+        'contexts."env":* AND -contexts."team":*': ["a"],
+    }.items():
+        assert [item["name"] for item in named(text)["items"]] == names, text
+    assert named('contexts."env":*', delimiter="/")["prefixes"] == ["d/"]
+    assert "items" not in named('contexts."none":*', maxResults="1")
+    for wrong in ("env=prod", 'contexts."env"', 'size>1 AND contexts."env":*'):
+        assert named(wrong)["error"]["code"] == 400
+    made = named('contexts."env"="prod"')["items"][0]["contexts"]["custom"]["env"]
+    assert made["createTime"] == made["updateTime"]
+    change = {"contexts": {"custom": {"env": {"value": "next"}, "new": {"value": "1"}}}}
+    changed = call(local_cloud, "PATCH", f"/storage/v1/b/{place}/o/a", json=change).json()["contexts"]["custom"]
+    assert changed["env"]["createTime"] == made["createTime"] < changed["env"]["updateTime"]
+    assert changed["new"]["createTime"] == changed["env"]["updateTime"]

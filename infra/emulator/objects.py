@@ -17,6 +17,7 @@ from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
 from infra.emulator.storage_catalog import State, StoredObject
 from infra.emulator.storage_conditions import Conditions
+from infra.emulator.storage_contexts import stamped
 from infra.emulator.storage_customer_keys import FIELD
 from infra.emulator.storage_holds import check_retention, check_unprotected
 from infra.emulator.storage_resource import WRITABLE, merged, object_resource
@@ -178,7 +179,7 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
         sums = {"crc32c": blob.sums.crc32c, "componentCount": fields["componentCount"]}
     if fields.get(FIELD):
         sums |= {FIELD: fields[FIELD]}
-    return {
+    body = {
         "metageneration": "1",
         "contentType": "application/octet-stream",
         "storageClass": bucket["storageClass"],
@@ -189,6 +190,7 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
         "timeFinalized": now,
         **written,
     }
+    return stamped({}, body, now)
 
 
 @on_start

@@ -8,11 +8,12 @@ from itertools import islice
 
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, Cloud, handles
-from infra.emulator.errors import invalid, unimplemented
+from infra.emulator.errors import invalid
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import EVERY_VERSION, PAGE, State, StoredObject
 from infra.emulator.storage_conditions import Query, first, flag
+from infra.emulator.storage_contexts import Test, context_filter
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
 from infra.emulator.storage_resource import base_of, object_resource
 
@@ -30,6 +31,7 @@ class Listing:
     states: tuple[State, ...]
     trailing: bool  # objects whose names end at the delimiter are listed beside their prefix
     pattern: re.Pattern[str] | None
+    wanted: Test | None = None  # which objects, but not which prefixes
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,6 @@ def _check(call: Call) -> None:
     if flag(call.query, "includeFoldersAsPrefixes") and call.parameter("delimiter") != "/":
         msg = "includeFoldersAsPrefixes needs the delimiter '/'."
         raise invalid(msg, reason="invalid")
-    if call.parameter("filter"):
-        msg = "filter (by object contexts) is not implemented by the local cloud. Use prefix or matchGlob."
-        raise unimplemented(msg)
 
 
 def _states(query: Query) -> tuple[State, ...]:
@@ -93,7 +92,8 @@ def _run(cloud: Cloud, bucket: str, listing: Listing, start: Place) -> Generator
         prefix = common_prefix(found.name, listing)
         at = (found.name.encode(), found.generation)
         if not prefix or (listing.trailing and prefix == found.name):
-            yield Entry(at, found, prefix)
+            if not listing.wanted or listing.wanted(found.body):
+                yield Entry(at, found, prefix)
         elif prefix != folded:
             yield Entry(at, None, prefix)
         elif (skipped := skipped + 1) > PAGE:
@@ -124,6 +124,7 @@ def listing_of(query: Query) -> Listing:
         _states(query),
         flag(query, "includeTrailingDelimiter"),
         glob_expression(glob) if glob else None,
+        context_filter(first(query, "filter")) if first(query, "filter") else None,
     )
 
 

@@ -11,6 +11,7 @@ from infra.emulator.objects import discarding, require_bucket, require_object, r
 from infra.emulator.resources import Json
 from infra.emulator.storage_access_lists import check_object_list
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
+from infra.emulator.storage_contexts import stamped
 from infra.emulator.storage_holds import check_retention_change, check_unprotected, released
 from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
 from infra.emulator.storage_soft_delete import bury
@@ -84,5 +85,6 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         check_retention_change(call.cloud, home, found.body, body, override=override)
         body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
+        body = stamped(found.body, body, call.cloud.now())
         found = catalog.update(call.cloud, found, body)
     return object_resource(found, base_of(call), home, call.headers)
