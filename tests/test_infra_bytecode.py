@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.bytecode import compile_packages
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -30,3 +32,16 @@ def test_modules_are_compiled_where_python_keeps_nothing(tmp_path: Path, setting
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert compiled(tmp_path) - {"bytecode"} == expected
+
+
+def test_packages_are_compiled_when_others_are_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once for what is there, and once more for what has come; people are told what takes so long."""
+    for package in ("one", "two"):
+        (tmp_path / f"{package}-1.dist-info").mkdir()
+        (tmp_path / f"{package}.py").write_text("a = 1")
+        compile_packages(tmp_path)
+        assert package in compiled(tmp_path)
+        assert capsys.readouterr().err.startswith("Compiling the installed Python modules")
+    shutil.rmtree(tmp_path / "__pycache__")
+    compile_packages(tmp_path)
+    assert (compiled(tmp_path), capsys.readouterr().err) == (set(), "")
