@@ -14,7 +14,10 @@ def stands_at(text: np.ndarray, places: np.ndarray, piece: bytes) -> np.ndarray:
     """Tell at which places of a text, each with room for it, a piece stands."""
     if not piece or not len(places):
         return np.ones(len(places), dtype=bool)
-    same: np.ndarray = windows(text, len(piece))[places] == _one(piece)
+    found = windows(text, len(piece))[places]
+    if found.tobytes() == piece * len(places):  # mostly so, and twice as fast
+        return np.ones(len(places), dtype=bool)
+    same: np.ndarray = found == _one(piece)
     return same
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,34 +22,39 @@ STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 BYTE = re.compile(r"\(byte (\d+)\)")
 JSON_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list"}
+Refused = tuple[int, bytes, Exception]  # a line's position, the line, and what the decoder raised on it
 STAND_IN = "\x00not a finite number\x00"  # no text of a user's
 STAND_IN_JSON = msgspec.json.encode(STAND_IN)
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 DIFFERENT_MESSAGES = 4096  # one per kind of fault and place in an instance
+
+_decode = msgspec.json.Decoder().decode
 
 
 class Form(NamedTuple):
-    """What a decoder's message says, whatever the line's values are: a code, the place, and how to put it."""
+    """What a decoder's message says, whatever the line's values are: a code, and how to put it for the value there."""
 
     code: str
-    path: str
     steps: tuple[str | int, ...]
-    text: str
-    about: str = "value"  # what the text goes on from: the "value" at the place, its "length", or "nothing"
+    tell: Callable[[Any], str] | str  # a text that needs no value as it is
 
 
-def reject(at: int, line: bytes, error: Exception, inputs: str) -> Rejection:
-    """Return the rejection of a line for what the decoder raised on it; `inputs` names what the model takes."""
-    if isinstance(error, msgspec.ValidationError):
-        form = _form(str(error), inputs)
-        if form.about == "nothing":
-            return Rejection(at, read_key(line), form.code, form.text)
-        try:
-            value = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # not JSON behind the place that the decoder refused
-        else:
-            return Rejection(at, _key_of(value), form.code, _filled(form, _value_at(value, form.steps)))
-    return Rejection(at, *_unreadable(line, error, inputs))
+def reject_all(found: Iterable[Refused], inputs: str) -> list[Rejection]:
+    """Return the rejections of lines for what the decoder raised on them; `inputs` names what the model takes."""
+    return [_reject(at, line, error, inputs) for at, line, error in found]
+
+
+def _reject(at: int, line: bytes, error: Exception, inputs: str) -> Rejection:
+    if type(error) is not msgspec.ValidationError:
+        return Rejection(at, *_unreadable(line, error, inputs))
+    code, steps, tell = _form(str(error), inputs)
+    if isinstance(tell, str):
+        return Rejection(at, read_key(line), code, tell)
+    try:
+        value = _decode(line)
+    except NOT_JSON:  # not JSON behind the place that the decoder refused
+        return Rejection(at, *_unreadable(line, error, inputs))
+    return Rejection(at, _key_of(value), code, tell(_value_at(value, steps)))
 
 
 def _key_of(value: Any) -> Key:
@@ -68,8 +73,8 @@ def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, s
     if isinstance(error, RecursionError):
         return key_in_text(line), "INVALID_JSON", "the line is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
-        form, value = _form(str(error), inputs), _loosely(line)
-        return read_key(line), form.code, _filled(form, _value_at(value, form.steps))
+        code, steps, tell = _form(str(error), inputs)
+        return read_key(line), code, tell if isinstance(tell, str) else tell(_value_at(_loosely(line), steps))
     return _invalid_json(line, str(error))
 
 
@@ -140,37 +145,38 @@ def _form(message: str, inputs: str) -> Form:
     path = found.group(1) if found else ""
     steps = tuple(int(index) if index else name for name, index in STEP.findall(path))
     if "missing" in message and (match := MISSING.search(message)):
-        text = f"field {match.group(1)!r} is missing: the model takes {inputs}"
-        return Form("MISSING_FIELD", path, steps, text, "nothing")
+        return Form("MISSING_FIELD", steps, f"field {match.group(1)!r} is missing: the model takes {inputs}")
     if "unknown" in message and (match := UNKNOWN.search(message)):
-        text = f"field {match.group(1)!r} is no input of the model: it takes {inputs}"
-        return Form("UNKNOWN_FIELD", path, steps, text, "nothing")
+        return Form("UNKNOWN_FIELD", steps, f"field {match.group(1)!r} is no input of the model: it takes {inputs}")
     if "length" in message and (match := LENGTH.search(message)):
-        return Form("WRONG_LENGTH", path, steps, f"expected {match.group(1)}", "length")
-    return Form(*_wrong_value(message, path, steps))
+        return Form("WRONG_LENGTH", steps, _length_teller(_field(path), f"expected {match.group(1)}"))
+    code, text = _wrong_value(message)
+    return Form(code, steps, _value_teller(_field(path), text))
 
 
-def _wrong_value(message: str, path: str, steps: tuple[str | int, ...]) -> tuple[str, str, tuple[str | int, ...], str]:
+def _value_teller(field: str, text: str) -> Callable[[Any], str]:
+    return lambda value: f"{field} is {shown(value)}: {text}"
+
+
+def _length_teller(field: str, text: str) -> Callable[[Any], str]:
+    def tell(value: Any) -> str:
+        count = f"has {len(value)} values" if isinstance(value, list) else "has another length"
+        return f"{field} {count}: {text}"
+
+    return tell
+
+
+def _wrong_value(message: str) -> tuple[str, str]:
     if "= " in message and (match := BOUND.search(message)):
-        return "OUT_OF_RANGE", path, steps, f"expected {match.group(1)} {match.group(2)}"
+        return "OUT_OF_RANGE", f"expected {match.group(1)} {match.group(2)}"
     if "out of range" in message:
-        return "OUT_OF_RANGE", path, steps, "beyond a 64-bit float"
+        return "OUT_OF_RANGE", "beyond a 64-bit float"
     if "base64" in message:
-        return "INVALID_BASE64", path, steps, "not base64"
+        return "INVALID_BASE64", "not base64"
     if match := TYPES.search(message):
         expected = " or ".join(JSON_NAMES.get(name, f"an {name}") for name in match.group(1).split(" | "))
-        return "WRONG_TYPE", path, steps, f"expected {expected}"
-    return "INVALID_INSTANCE", path, steps, message
-
-
-def _filled(form: Form, value: Any) -> str:
-    """Return a form's message for a line's own value."""
-    if form.about == "nothing":
-        return form.text
-    if form.about == "value":
-        return f"{_field(form.path)} is {shown(value)}: {form.text}"
-    count = f"has {len(value)} values" if isinstance(value, list) else "has another length"
-    return f"{_field(form.path)} {count}: {form.text}"
+        return "WRONG_TYPE", f"expected {expected}"
+    return "INVALID_INSTANCE", message
 
 
 def _field(path: str) -> str:
@@ -178,15 +184,15 @@ def _field(path: str) -> str:
 
 
 def _text(data: bytes) -> str:
-    return data.decode(errors="replace")
+    return data.decode("utf-8", "replace")
 
 
 def _value_at(value: Any, steps: tuple[str | int, ...]) -> Any:
     """Return the value that a message's path (`features[3]`) points to; a path that leads nowhere gives None."""
     try:
         for step in steps:
-            value = value[step] if isinstance(step, int) or isinstance(value, dict) else value[int(step)]
-    except (ValueError, LookupError, TypeError):
+            value = value[step]
+    except (LookupError, TypeError):
         return None
     return value
 

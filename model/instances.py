@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from model.columns import Base64, ValueFaultError, faults_of, shape_of, to_array
-from model.explanations import reject
+from model.explanations import Refused, reject_all
 from model.lines import Lines, as_lines
 from model.rejections import Rejection, duplicate_field, read_key
 from model.signature import Signature, TensorSpec
@@ -77,7 +77,7 @@ class InstanceDecoder:
         if len(uniform.index) == len(text):
             return Decoded([Group(uniform.index, uniform.inputs)], [], 0)
         others = np.setdiff1d(np.arange(len(text)), uniform.index, assume_unique=True)
-        return _merged(uniform, self.decode_each(text.at(others)), others)
+        return _merged(uniform, self.decode_each(text.at(others), others.tolist()))
 
     def _template(self, lines: Lines) -> Template | None:
         """Return the template of the first good line, so that a block is read the same way whatever came before it."""
@@ -86,47 +86,51 @@ class InstanceDecoder:
                 return template_of(line, self.signature.inputs)
         return None
 
-    def decode_each(self, lines: Sequence[bytes]) -> Decoded:
-        """Return what calling the decoder returns, whatever the lines have in common: slower, and the rule."""
-        index, rows, rejections, blank = self._rows(lines)
+    def decode_each(self, lines: Sequence[bytes], places: Sequence[int] = ()) -> Decoded:
+        """Return what calling the decoder returns, whatever the lines have in common: slower, and the rule.
+
+        `places` are the lines' positions in ascending order, where they are some of many.
+        """
+        places = places or range(len(lines))
+        index, rows, refused, blank = self._rows(lines)
+        rejections = reject_all(((places[at], line, error) for at, line, error in refused), self.takes)
         duplicates = self._duplicates(lines, index, rows)
-        rejections += duplicates
+        rejections += [rejection._replace(at=places[rejection.at]) for rejection in duplicates]
         index, rows = _without(index, rows, {rejection.at for rejection in duplicates})
-        positions = np.asarray(index, dtype=np.int64)
+        positions = np.asarray(places, dtype=np.int64)[np.asarray(index, dtype=np.int64)]
         columns = self._columns(rows)
         try:
             return Decoded(self._groups(positions, columns), rejections, blank)
         except ValueFaultError:
             faults = self._faults(columns)
         rejections += [
-            Rejection(index[row], read_key(lines[index[row]]), code, message) for row, (code, message) in faults.items()
+            Rejection(places[index[row]], read_key(lines[index[row]]), *fault) for row, fault in faults.items()
         ]
         kept = np.array([row for row in range(len(rows)) if row not in faults], dtype=np.int64)
         columns = [[values[row] for row in kept] for values in columns]
         return Decoded(self._groups(positions[kept], columns), rejections, blank)
 
-    def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], list[Rejection], int]:
+    def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], list[Refused], int]:
         try:
             return range(len(lines)), [self.decode(line) for line in lines], [], 0
         except REFUSED:
             return self._rows_one_by_one(lines)
 
-    def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Rejection], int]:
+    def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Refused], int]:
         index: list[int] = []
         rows: list[Any] = []
-        rejections: list[Rejection] = []
-        blank = 0
-        decode = self.decode
+        refused: list[Refused] = []
+        decode, blank = self.decode, 0
         for position, line in enumerate(lines):
             try:
                 rows.append(decode(line))
                 index.append(position)
             except REFUSED as error:
                 if line.strip(WHITESPACE):
-                    rejections.append(reject(position, line, error, self.takes))
+                    refused.append((position, line, error))
                 else:
                     blank += 1
-        return index, rows, rejections, blank
+        return index, rows, refused, blank
 
     def _duplicates(self, lines: Sequence[bytes], index: Sequence[int], rows: list[Any]) -> list[Rejection]:
         """Find lines that name a field twice: JSON decoders keep the last one without a word.
@@ -251,19 +255,15 @@ def _leaf_type(dtype: str) -> Any:
     return Annotated[int, msgspec.Meta(ge=low, le=high)]
 
 
-def _merged(uniform: Uniform, rest: Decoded, others: np.ndarray) -> Decoded:
+def _merged(uniform: Uniform, rest: Decoded) -> Decoded:
     """Put the lines that were decoded one by one in their places among the uniform ones."""
-    at = others.tolist()
-    rejections = [
-        Rejection(at[place], key, code, message, batch) for place, key, code, message, batch in rest.rejections
-    ]
-    if not rest.groups:
-        return Decoded([Group(uniform.index, uniform.inputs)] if len(uniform.index) else [], rejections, rest.blank)
-    parts = [(uniform.index, uniform.inputs), *((others[group.index], group.inputs) for group in rest.groups)]
-    index = np.concatenate([index for index, _ in parts])
+    groups = [Group(uniform.index, uniform.inputs), *rest.groups] if len(uniform.index) else rest.groups
+    if len(groups) < 2:
+        return Decoded(groups, rest.rejections, rest.blank)
+    index = np.concatenate([group.index for group in groups])
     order = np.argsort(index)
-    inputs = {alias: np.concatenate([arrays[alias] for _, arrays in parts])[order] for alias in uniform.inputs}
-    return Decoded([Group(index[order], inputs)] if len(index) else [], rejections, rest.blank)
+    inputs = {alias: np.concatenate([group.inputs[alias] for group in groups])[order] for alias in uniform.inputs}
+    return Decoded([Group(index[order], inputs)], rest.rejections, rest.blank)
 
 
 def _without(index: Sequence[int], rows: list[Any], dropped: set[int]) -> tuple[Sequence[int], list[Any]]:

@@ -92,10 +92,10 @@ def template_of(line: bytes, specs: Sequence[TensorSpec]) -> Template | None:
 
 def _names(line: bytes, specs: Sequence[TensorSpec]) -> dict[str, TensorSpec] | None:
     """Return the inputs in the order in which the line has them; one value without a name is the only input's."""
-    braces, by_name = line.count(b"{"), {spec.alias: spec for spec in specs}
-    if braces == 0 and len(specs) == 1:
-        return by_name
-    if braces != 1:
+    by_name = {spec.alias: spec for spec in specs}
+    if not line.lstrip().startswith(b"{"):
+        return by_name if len(specs) == 1 else None
+    if line.count(b"{") != 1:
         return None
     found = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     return {name: by_name[name] for name in found} if found.keys() == by_name.keys() else None

@@ -142,6 +142,15 @@ def test_white_space_and_order_may_be_any(line: bytes) -> None:
     assert uniform.inputs["key"].tolist() == [json.loads(line)["key"]] * 3
 
 
+@pytest.mark.parametrize("text", [b'"a{b"', b'"{"', b'"{}{"', b'{"text": "a{b"}', b'"b64"'])
+def test_braces_in_a_text_are_text(text: bytes) -> None:
+    """A text may look like the start of an object; it is read all the same."""
+    decode = decoder("single text")
+    lines = [text] + [b'"abc"'] * 70
+    assert_same(decode(lines), decode.decode_each(lines))
+    assert decode(lines).groups[0].index.tolist() == list(range(71))
+
+
 @pytest.mark.parametrize("part", [spec("x", "bool"), spec("x", "float32", None), spec("x", "string", 2)])
 def test_what_has_no_fixed_form_is_read_one_by_one(part: TensorSpec) -> None:
     """Truth values, open dimensions and lists of texts are left to the decoder of single lines."""

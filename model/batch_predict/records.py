@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import orjson
@@ -40,7 +41,7 @@ def make_records(
     order: random.Random | None,
 ) -> Records:
     """Return the block's lines and counts; `name_line` gives file and line number of a line of the block."""
-    rejections = sorted([*decoded.rejections, *failures], key=lambda rejection: rejection.at)
+    rejections = sorted([*decoded.rejections, *failures], key=itemgetter(0))
     places = [name_line(rejection.at) for rejection in rejections]
     results = rows.text if isinstance(rows, Lines) else _shuffled(rows, order)
     errors = b"".join(_error(*pair) for pair in zip(rejections, places, strict=True))
@@ -50,7 +51,7 @@ def make_records(
         instances=len(block.lines) - decoded.blank,
         predicted=results.count(b"\n"),
         failed=errors.count(b"\n"),
-        codes=dict(Counter(rejection.code for rejection in rejections)),
+        codes=dict(Counter([rejection.code for rejection in rejections])),
     )
     return Records(results, errors, counts, [line for _, line in places])
 

@@ -3,6 +3,7 @@
 A way that fails is told with its reason and run no more; the others go on.
 """
 
+import os
 import shutil
 import statistics
 import sys
@@ -81,6 +82,7 @@ def _tell(line: str) -> None:
 
 def _run(way: Way, bare: Callable[[int], np.ndarray], output: Path) -> tuple[Measurement, float | None]:
     shutil.rmtree(output, ignore_errors=True)
+    os.sync()  # no way waits for what another one's files still have to be written
     try:
         taken = measure(way.command(output), way.environment)
         if way.rows is None:
