@@ -12,6 +12,7 @@ from model.batch_predict.formats import Format
 from model.instance_files import Instances, numbered_lines
 from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction
 from model.spill import Spill, part_count, part_of
+from model.table_shards import is_table, table_lines
 
 LISTED = 10  # how many of each kind a summary names
 NO_PART = 0xFFFF  # of an instance whose key cannot be read
@@ -50,7 +51,7 @@ def read(instances: Instances, shards: Sequence[Path], errors: Sequence[Path], f
     found = Read(asked, predictions, refusals, parts, folder / "order")
     _read_instances(found, instances)
     with (folder / "malformed").open("w") as complaints:
-        for file, number, line in _lines(shards):
+        for file, number, line in _lines(shards, text_keys=any(map(is_table, shards)) and have_text_keys(instances)):
             try:
                 _note_result(found, read_prediction(line, named=instances.format is Format.FILE_LIST))
             except ValueError as error:
@@ -65,8 +66,25 @@ def read(instances: Instances, shards: Sequence[Path], errors: Sequence[Path], f
     return found
 
 
-def _lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, bytes]]:
-    return ((file, number, line) for file in files for number, line in numbered_lines(file))
+def _lines(files: Sequence[Path], *, text_keys: bool = False) -> Iterator[tuple[Path, int, bytes]]:
+    return ((file, number, line) for file in files for number, line in shard_lines(file, text_keys=text_keys))
+
+
+def shard_lines(file: Path, *, text_keys: bool) -> Iterator[tuple[int, bytes]]:
+    """Yield number and line of a shard, whatever its format."""
+    return table_lines(file, text_keys=text_keys) if is_table(file) else numbered_lines(file)
+
+
+def have_text_keys(instances: Instances) -> bool:
+    """Whether the first key of the instances that can be read is text."""
+    for _, line in instances:
+        try:
+            key, _ = read_instance(line, instances.key)
+        except ValueError:
+            continue
+        if key is not None:
+            return key.startswith('"')
+    return False
 
 
 def _read_instances(found: Read, instances: Instances) -> None:

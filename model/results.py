@@ -17,7 +17,7 @@ from model.files import replacing, sha256
 from model.instance_files import Instances, instances_of, numbered_lines
 from model.joining import JOINED_LINES, ODD, UNJOINED_LINES, write_joined
 from model.keys import Key
-from model.reading import Read, read
+from model.reading import Read, read, shard_lines
 from model.result_folders import local_file, local_folder
 from model.result_lines import Prediction, read_prediction
 from model.summary import Summary, describe, summarise
@@ -110,11 +110,6 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     errors = [file for pattern in ERROR_NAMES for file in sorted(folder.rglob(pattern))]
     if not results and not errors:
         raise UserError(f"No result shards in '{folder}'. Run: invoke predict")
-    tables = [file for file in results if file.suffix in {".csv", ".parquet"}]
-    if tables:
-        raise UserError(
-            f"'{tables[0]}' is a table, and joins read JSON Lines. Predict with: --predictions-format jsonl"
-        )
     return results, errors
 
 
@@ -140,7 +135,7 @@ def asked_instances(path: Path, shards: Sequence[Path], kind: str = "", key: str
 
 def _have_text_keys(shards: Sequence[Path]) -> bool:
     for file in shards:
-        for _, line in numbered_lines(file):
+        for _, line in shard_lines(file, text_keys=False):
             try:
                 prediction = read_prediction(line)
             except ValueError:

@@ -229,10 +229,6 @@ def test_refusals_name_what_is_wrong(tmp_path: Path) -> None:
         join(tmp_path / "none.jsonl", [], [], tmp_path / "out")
     with pytest.raises(UserError, match="No result shards in"):
         find_shards(tmp_path)
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "prediction.results-00000-of-00001.csv").touch()
-    with pytest.raises(UserError, match="is a table, and joins read JSON Lines"):
-        find_shards(tmp_path / "tables")
     with pytest.raises(UserError, match="Cannot write results as 'xml'"):
         joined(tmp_path, [], [], formats=("xml",))
     with pytest.raises(UserError, match="already have a field 'prediction'"):

@@ -14,7 +14,8 @@ import google_crc32c
 import msgspec
 
 from model import gcs
-from model.batch_predict.folder import MANIFEST, PLAN, WORK, Folder, Plan, shard_names, write_json
+from model.batch_predict.folder import MANIFEST, PLAN, WORK, Folder, shard_names, write_json
+from model.batch_predict.identity import Plan
 from model.batch_predict.parity import stats_of
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import Delivered, delivered_file, last_entry, shard_files

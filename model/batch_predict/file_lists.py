@@ -116,6 +116,38 @@ def _content(name: bytes, file: InputFile) -> bytes | tuple[str, str]:
         return "FILE_NOT_FOUND" if missing else "UNREADABLE_FILE", f"{text!r} cannot be read: {reason}"
 
 
+def digest_listed(file: InputFile) -> str:
+    """Return the SHA-256 over what the files hold that a list names, in its order; objects go by their checksum.
+
+    Raises:
+        OSError: one cannot be read now, and may be later.
+    """
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(AHEAD) as pool:
+        for block in read_blocks(file, Range(0, 0, 0, None), None, LINES_SIZE):
+            names = (line.strip(WHITESPACE) for line in block.lines)
+            for identity in pool.map(lambda name: _identity(name, file), filter(None, names)):
+                digest.update(identity + b"\n")
+    return digest.hexdigest()
+
+
+def _identity(name: bytes, file: InputFile) -> bytes:
+    try:
+        place = _place(file, name.decode())
+        return _digest(place) if isinstance(place, Path) else stat_object(place).crc32c.encode()
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            raise
+        return b"none"
+
+
+def _digest(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - it is a descriptor
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return hashlib.file_digest(file, "sha256").digest() if regular else b"none"
+
+
 def _place(file: InputFile, name: str) -> Path | str:
     """Return where a named file lies: where its name says, seen from the list, or in the one folder open to lists."""
     if file.listed is not None:

@@ -11,13 +11,11 @@ from typing import Any
 
 import msgspec
 
-from model.batch_predict.formats import Format
+from model.batch_predict.identity import Plan, new_plan, own_plan
 from model.batch_predict.inputs import InputFile
-from model.batch_predict.scan import Scan, digest_folder, scan_files
-from model.batch_predict.settings import DEFAULT_BATCH, Settings, State, UnusableError
+from model.batch_predict.settings import Settings, State, UnusableError
 from model.batch_predict.shard import ShardFiles, delivered, shard_files
 from model.batch_predict.tables import Table, TableFormat
-from model.batch_predict.transforms import AS_IT_IS, InstanceConfig
 from model.files import replacing, sha256
 from model.signature import Signature
 
@@ -26,36 +24,6 @@ PLAN = "plan.json"
 MANIFEST = "manifest.json"
 TABLES = {TableFormat.CSV.suffix, TableFormat.PARQUET.suffix}
 LOCK_SECONDS = 2.0  # a killed run's workers are gone within milliseconds
-
-
-class InputRecord(msgspec.Struct, frozen=True):
-    """An input as plan and manifest name it; the digest is empty until the file has been read once."""
-
-    file: str
-    size: int
-    sha256: str = ""
-    format: str = Format.JSONL
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What decides a run's output. Only a run with the same plan may go on with another's shards."""
-
-    inputs: list[InputRecord]
-    model: str
-    signature: str
-    batch_size: int
-    shards: int
-    seed: int | None
-    with_instance: bool
-    config: InstanceConfig = AS_IT_IS
-    parity: str = ""
-    csv_rows: str = ""
-    predictions_format: str = TableFormat.JSONL
-
-    @property
-    def complete(self) -> bool:
-        """Whether all digests are known."""
-        return bool(self.model) and all(record.sha256 for record in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -106,7 +74,7 @@ def open_folder(
         plan = new_plan(settings, files, signature, shards)
         write_json(work / PLAN, msgspec.to_builtins(plan))
         return Folder(output, plan, fresh=True)
-    plan = _own_plan(settings, files, signature, stored)
+    plan = own_plan(settings, files, signature, stored)
     if manifest and manifest["state"] == State.FINISHED:
         shutil.rmtree(work)
         return Folder(output, plan, fresh=False, finished=manifest)
@@ -137,43 +105,6 @@ def _lock(work: Path, place: str) -> None:
                 msg = f"Another run is writing to {place!r}. Wait for it, or choose another --output"
                 raise UnusableError(msg) from None
             time.sleep(0.05)
-
-
-def new_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, shards: int) -> Plan:
-    """Return the plan of a new run: digests are not known yet."""
-    inputs = [InputRecord(file.name, file.size, format=file.format.value) for file in files]
-    batch = settings.batch_size or DEFAULT_BATCH
-    count, seed = settings.shards or shards, settings.seed
-    own = (
-        settings.with_instance,
-        settings.config,
-        settings.parity,
-        settings.csv_rows,
-        settings.predictions_format.value,
-    )
-    return Plan(inputs, "", str(signature), batch, count, seed, *own)
-
-
-def _own_plan(settings: Settings, files: Sequence[InputFile], signature: Signature, stored: Plan) -> Plan:
-    """Return the stored plan, if the command line, the inputs and the model of today are those it was made for."""
-    scan = scan_files(files, [], None)
-    asked = msgspec.structs.replace(
-        complete_plan(new_plan(settings, files, signature, stored.shards), scan, settings.saved_model),
-        batch_size=settings.batch_size or stored.batch_size,
-    )
-    differing = [name for name in Plan.__struct_fields__ if getattr(asked, name) != getattr(stored, name)]
-    if differing:
-        was = ", ".join(name.replace("_", "-") for name in differing)
-        msg = f"{settings.place!r} belongs to a run with other {was}. Choose another --output"
-        raise UnusableError(msg)
-    return stored
-
-
-def complete_plan(plan: Plan, scan: Scan, saved_model: Path) -> Plan:
-    """Return the plan with the digests of inputs and model."""
-    pairs = zip(plan.inputs, scan.digests, strict=True)
-    inputs = [msgspec.structs.replace(record, sha256=digest) for record, digest in pairs]
-    return msgspec.structs.replace(plan, inputs=inputs, model=digest_folder(saved_model))
 
 
 def clear(work: Path) -> None:

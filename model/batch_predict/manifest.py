@@ -7,7 +7,8 @@ import msgspec
 
 from model.batch_predict.blocks import Position
 from model.batch_predict.duplicate_keys import find_duplicates
-from model.batch_predict.folder import Folder, Plan, complete_plan, shard_names
+from model.batch_predict.folder import Folder, shard_names
+from model.batch_predict.identity import Plan, complete_plan
 from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
 from model.batch_predict.settings import State, UnusableError

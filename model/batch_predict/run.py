@@ -19,8 +19,9 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.delivery import Delivery
-from model.batch_predict.folder import PLAN, Folder, complete_plan, open_folder, publish, write_json
+from model.batch_predict.folder import PLAN, Folder, open_folder, publish, write_json
 from model.batch_predict.formats import Format
+from model.batch_predict.identity import complete_plan
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import predict_group
 from model.batch_predict.manifest import duplicate_facts, make_manifest, not_attempted

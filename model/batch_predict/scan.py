@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.batch_predict.file_lists import digest_listed
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
@@ -21,10 +22,14 @@ NEWLINE = ord("\n")
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reading of all input files found; `lines` (without headers) is None where that is not counted."""
+    """What a reading of all input files found; `lines` (without headers) is None where that is not counted.
+
+    `contents` digests what a file list names, and is empty for other files.
+    """
 
     digests: list[str]
     lines: list[int | None]
+    contents: list[str]
 
 
 def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before: "Array[c_int64] | None") -> Scan:
@@ -35,6 +40,7 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
     """
     digests: list[str] = []
     lines: list[int | None] = []
+    contents = [digest_listed(file) if file.format is Format.FILE_LIST else "" for file in files]
     for number, file in enumerate(files):
         if file.digest:  # an object's: reading it twice would be half of the time
             digests.append(file.digest)
@@ -47,7 +53,7 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
         digests.append(digest)
         header = file.format is Format.CSV
         lines.append(count - header if file.splittable else None)
-    return Scan(digests, lines)
+    return Scan(digests, lines, contents)
 
 
 def count_wanted(

@@ -134,6 +134,12 @@ def _bytes(value: Any) -> Any:
     return [_bytes(item) for item in value] if isinstance(value, list) else b64decode(value["b64"])
 
 
+def csv_columns(spec: TensorSpec) -> list[str]:
+    """Return the names of an output's columns in CSV."""
+    width = _width(spec)
+    return [spec.alias] if width in {None, 1} else [f"{spec.alias}_{number}" for number in range(width or 0)]
+
+
 def _csv_columns(spec: TensorSpec) -> dict[str, Any]:
     """Return an output's columns: a vector of one is one, a longer one has numbered ones, all else is JSON text."""
     import polars as pl  # noqa: PLC0415
@@ -141,8 +147,7 @@ def _csv_columns(spec: TensorSpec) -> dict[str, Any]:
     width = _width(spec)
     if width is None:
         return {spec.alias: pl.String}
-    names = [spec.alias] if width == 1 else [f"{spec.alias}_{number}" for number in range(width)]
-    return dict.fromkeys(names, _scalar(spec, as_text=True))
+    return dict.fromkeys(csv_columns(spec), _scalar(spec, as_text=True))
 
 
 def _width(spec: TensorSpec) -> int | None:

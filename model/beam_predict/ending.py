@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from model.batch_predict.folder import InputRecord
+from model.batch_predict.identity import InputRecord
 from model.batch_predict.manifest import check, check_lines, manifest_of, shard_record
 from model.batch_predict.scan import Scan, scan_files
 from model.batch_predict.settings import State
@@ -14,7 +14,7 @@ from model.batch_predict.shard import Counts, Entry
 from model.beam_predict.files import remove_folder, whole
 from model.beam_predict.work import WORK, ShardDone, Work
 
-Digest = tuple[int, str, int | None]  # file, SHA-256, lines where lines are instances
+Digest = tuple[int, str, int | None, str]  # file, SHA-256, lines where lines are instances, what a list names
 
 
 def digest_file(number: int, work: Work) -> Digest:
@@ -24,7 +24,7 @@ def digest_file(number: int, work: Work) -> Digest:
         BrokenOffError: it has not the size that the run was planned with.
     """
     scan = scan_files([work.files[number]], [], None)
-    return number, scan.digests[0], scan.lines[0]
+    return number, scan.digests[0], scan.lines[0], scan.contents[0]
 
 
 def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable[Digest]) -> dict[str, Any]:
@@ -39,7 +39,8 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
     for shard in done:
         counts.add(shard.counts)
     found = [*sorted(digests)]
-    check_lines(counts, Scan([digest for _, digest, _ in found], [lines for *_, lines in found]))
+    _, sums, lines, contents = (list(column) for column in zip(*found, strict=True))
+    check_lines(counts, Scan(sums, lines, contents))
     facts = {
         "runner": "+".join(sorted({shard.tensorflow for shard in done})),
         "fallback": "; ".join(sorted({shard.fallback for shard in done if shard.fallback})),
@@ -58,7 +59,9 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
 
 def _plan(work: Work, digests: Sequence[Digest]) -> Any:
     pairs = zip(work.plan.inputs, digests, strict=True)
-    inputs: list[InputRecord] = [msgspec.structs.replace(record, sha256=digest) for record, (_, digest, _) in pairs]
+    inputs: list[InputRecord] = [
+        msgspec.structs.replace(record, sha256=digest, contents=contents) for record, (_, digest, _, contents) in pairs
+    ]
     return msgspec.structs.replace(work.plan, inputs=inputs)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from model.batch_predict.folder import MANIFEST, Plan, new_plan
+from model.batch_predict.folder import MANIFEST
+from model.batch_predict.identity import Plan, new_plan
 from model.batch_predict.inputs import find_inputs
 from model.batch_predict.options import processors
 from model.batch_predict.readers import read_headers

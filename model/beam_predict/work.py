@@ -5,7 +5,8 @@ from functools import cached_property
 
 import msgspec
 
-from model.batch_predict.folder import MANIFEST, Plan, shard_names
+from model.batch_predict.folder import MANIFEST, shard_names
+from model.batch_predict.identity import Plan
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Shards, plan_shards
 from model.batch_predict.readers import Headers
