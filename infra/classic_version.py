@@ -13,17 +13,15 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from infra import classic_prediction as ml
 from infra.google_client import Connection, Json, PredictionApiError
-from infra.model_fields import ARTIFACT_WANTED, GS_FOLDER
+from infra.model_fields import ARTIFACT_WANTED, GS_FOLDER, Props, matches
 from infra.operations import claim
 from infra.settings import OWN_LABELS, vertex_endpoint
 from infra.vertex_provider import (
-    Props,
     VertexProvider,
     changed,
     checked,
     in_one_line,
     labels_are_right,
-    matches,
     own,
 )
 

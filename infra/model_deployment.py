@@ -12,8 +12,9 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from infra import prediction
 from infra.google_client import Connection, Json
+from infra.model_fields import Props, matches
 from infra.operations import OPERATION_LIMIT, claim, told
-from infra.vertex_provider import Props, VertexProvider, changed, checked, in_one_line, matches, own, text
+from infra.vertex_provider import VertexProvider, changed, checked, in_one_line, own, text
 
 Options = pulumi.ResourceOptions | None
 

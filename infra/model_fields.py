@@ -1,10 +1,12 @@
 """Properties of the model resources <-> fields of Vertex AI's Model."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from infra.google_client import Json
-from infra.vertex_provider import Props, matches
 
+Props = dict[str, Any]
 MODEL_FIELDS = {"display_name": "displayName", "description": "description", "labels": "labels"}
 ARTIFACT_WANTED = "a folder in a bucket: gs://BUCKET/FOLDER"
 CONTAINER_WANTED = "a container with an imageUri"
@@ -46,3 +48,8 @@ def model_properties(live: Json, declared: Mapping[str, str] | None) -> Props:
     found = live.get("labels", {})
     labels = found if declared is None else {key: found[key] for key in declared if key in found}
     return {"display_name": live["displayName"], "description": live.get("description", ""), "labels": labels}
+
+
+def matches(pattern: str, value: Any) -> bool:
+    """Say whether a value is text of a pattern."""
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None

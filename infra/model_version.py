@@ -12,17 +12,23 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from infra import prediction
 from infra.google_client import Connection, Json, PredictionApiError
-from infra.model_fields import MODEL_FIELDS, model_properties, source, source_findings, source_properties
+from infra.model_fields import (
+    MODEL_FIELDS,
+    Props,
+    matches,
+    model_properties,
+    source,
+    source_findings,
+    source_properties,
+)
 from infra.operations import claim, told
 from infra.settings import OWN_LABELS
 from infra.vertex_provider import (
-    Props,
     VertexProvider,
     changed,
     checked,
     in_one_line,
     labels_are_right,
-    matches,
     own,
     text,
 )

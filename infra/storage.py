@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from google.api_core.exceptions import PreconditionFailed
-
 from infra.local_files import crc32c, inside, readable, writable
 from infra.storage_client import StorageError, in_one_line, retry, storage_client
 
@@ -144,6 +142,8 @@ def _upload(
 
 def _send(outputs: Mapping[str, Any], path: Path, uri: str, there: Mapping[str, StoredObject]) -> bool:
     """Send a file unless its content is there, and say whether it was sent."""
+    from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415 - as in infra.storage_client
+
     with readable(path):
         checksum, standing = crc32c(path), there.get(uri)
     if standing and standing.crc32c == checksum:

@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
-from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError, Unauthorized
-from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import AuthorizedSession
-from google.cloud.storage import Client
-from google.cloud.storage.exceptions import DataCorruption
-from google.cloud.storage.retry import DEFAULT_RETRY
+if TYPE_CHECKING:
+    from google.api_core.exceptions import GoogleAPICallError
 
+# Google's client library loads in half a second: not before something is transferred.
+# ruff: noqa: PLC0415
 from infra.errors import InfraError
 from infra.google_client import default_credentials, is_loopback
 from infra.remedies import LOGIN, remedy
@@ -30,12 +27,19 @@ def storage_client(outputs: Mapping[str, Any]) -> Any:
 
 def retry(outputs: Mapping[str, Any]) -> Any:
     """Return how often to try again: for two minutes at Google; a local cloud that does not answer is not there."""
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
     return None if is_loopback(str(outputs["storageEndpoint"])) else DEFAULT_RETRY
 
 
 @contextmanager
 def in_one_line(outputs: Mapping[str, Any], uri: str) -> Iterator[None]:
     """Turn what the client library raises about `uri` into a StorageError."""
+    import requests
+    from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError, Unauthorized
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage.exceptions import DataCorruption
+
     try:
         yield
     except NotFound:
@@ -59,6 +63,9 @@ def in_one_line(outputs: Mapping[str, Any], uri: str) -> Iterator[None]:
 
 @lru_cache(maxsize=32)
 def _client(project: str, endpoint: str) -> Any:
+    from google.auth.transport.requests import AuthorizedSession
+    from google.cloud.storage import Client
+
     local = is_loopback(endpoint)
     credentials = default_credentials(LOCAL_TOKEN if local else None)
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]  # google-auth annotates it halfway
@@ -67,7 +74,7 @@ def _client(project: str, endpoint: str) -> Any:
     return Client(project, credentials, _http=session, client_options={"api_endpoint": endpoint})
 
 
-def _body(error: GoogleAPICallError) -> Mapping[str, Any]:
+def _body(error: "GoogleAPICallError") -> Mapping[str, Any]:
     """Return the envelope's `error`, where the answer had one."""
     return {"message": str(error.message), "errors": list(error.errors or ())}
 

@@ -10,9 +10,9 @@ from pulumi.dynamic import CheckFailure, CheckResult, ConfigureRequest, Resource
 from pulumi.output import Unknown
 
 from infra.google_client import Connection, PredictionApiError
+from infra.model_fields import Props
 from infra.settings import vertex_endpoint
 
-Props = dict[str, Any]
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 PROVIDER_KEY = "__provider"
@@ -94,8 +94,3 @@ def labels_are_right(value: Any) -> bool:
         isinstance(item, Unknown) or (bool(key) and bool(LABEL.fullmatch(key)) and bool(LABEL.fullmatch(str(item))))
         for key, item in value.items()
     )
-
-
-def matches(pattern: str, value: Any) -> bool:
-    """Say whether a value is text of a pattern."""
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
