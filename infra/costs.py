@@ -161,8 +161,8 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
     told = [
         f"A job's machine starts for {use.startup_minutes:g} minutes, then predicts {use.rows_per_second:,.0f} rows a"
         " second; --startup-minutes, --rows-per-second",
-        f"The bucket holds {use.storage_gib:g} GiB, the notebook runs {use.notebook_hours:g} hours a month;"
-        " --storage-gib, --notebook-hours",
+        f"The bucket holds {use.storage_gib:g} GiB; --storage-gib",
+        *[f"The notebook runs {use.notebook_hours:g} hours a month; --notebook-hours"] * settings.notebook,
     ]
     if prices.region != prices.base:
         ratio = f"the ratio of both regions' prices on {prices.regions_as_of} ({prices.regions_source})"
@@ -170,6 +170,7 @@ def _assumptions(settings: Settings, use: Use, prices: Prices) -> list[str]:
         told.append("c2, n2 and n2d machines there are taken to follow n1 machines, balanced disks to follow SSD disks")
     others = {name for name in prices.figures if name.endswith(("_core", "_memory"))} - _of_machines(settings)
     others |= {"dataflow_disk"}
+    others |= set() if settings.notebook else {"notebook_disk_gib", "disk"}
     others |= set() if settings.kms_key == "new" else {"key_version"}
     others |= set() if settings.private_network and settings.network_internet else {"nat_machine", "nat_address"}
     noted = [figure for name, figure in prices.figures.items() if figure.note and name not in others]

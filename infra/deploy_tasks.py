@@ -9,7 +9,7 @@ from infra.engines import choose_engine
 from infra.handover import hand_over as hand_over_stack
 from infra.reporting import answer, confirm_name, hint, say, shown
 from infra.setting_table import WRAPPERS
-from infra.stacks import read_stack, remove_setting, write_setting
+from infra.stacks import StackError, read_stack, remove_setting, write_setting
 from infra.task_options import AGAIN, DEPLOY, ENGINE, JSON, STACK, Facts, known_wrapper, step
 
 
@@ -91,6 +91,10 @@ def deploy(
     """Uploaded models -> endpoints that serve them: writes the stack setting `endpoints`, then runs `up`."""
     chosen = set(WRAPPERS if wrapper == "both" else [known_wrapper(wrapper)])
     target = read_stack(stack)
+    deployment.usable(target, engine)  # or the file would name what no `up` can bring
+    lacking = sorted(chosen - set(target.setting("models", {})))
+    if lacking and not remove:
+        raise StackError(f"Stack {stack!r} has no uploaded model {lacking[0]!r}. Run: invoke upload --stack {stack}")
     there = set(target.setting("endpoints", []))
     write_setting(target, "endpoints", sorted(there - chosen if remove else there | chosen))
     facts: Facts = up(c, stack=stack, engine=engine, json=json)

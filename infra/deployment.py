@@ -15,7 +15,7 @@ from infra.engines import Engine, choose_engine, command_of, environment_of, mad
 from infra.local_cloud import require
 from infra.policies import PACK, Planned, enforce, plan_of
 from infra.reporting import answer, say
-from infra.settings import check_platform, vertex_endpoint
+from infra.settings import check_platform, from_config, vertex_endpoint
 from infra.stacks import ROOT, Stack, StackError, read_stack
 
 Verb = Literal["up", "preview", "refresh", "destroy"]
@@ -37,10 +37,9 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
         StackError: the stack or the engine cannot be used.
     """
     stack = read_stack(name)
-    check_platform(stack.setting("platform", ""), stack.config, name)
-    engine = choose_engine(stack, asked)
-    require(stack)
-    require_credentials(stack)
+    if verb in {"up", "preview"}:  # the others can be asked for with any file: what was made is in the state
+        from_config(stack.config, name)
+    engine = usable(stack, asked)
     arguments = [verb, *_unattended(engine, verb, flags), *_policies(stack, engine, verb, flags), *flags]
     facts: dict[str, Any] = {"stack": name, "engine": engine}
     if verb == "preview":
@@ -58,6 +57,19 @@ def run(name: str, verb: Verb, asked: str, as_json: bool, *flags: str) -> dict[s
             facts["outputs"] = outputs(stack, engine)
     answer(as_json, facts)
     return facts
+
+
+def usable(stack: Stack, asked: str = "") -> Engine:
+    """Return the engine that deploys a stack, once its cloud is known to answer.
+
+    Raises:
+        StackError, PredictionApiError: there is no such engine, or no local cloud, or Google takes no credentials.
+    """
+    check_platform(stack.setting("platform", ""), stack.config, stack.name)
+    engine = choose_engine(stack, asked)
+    require(stack)
+    require_credentials(stack)
+    return engine
 
 
 def flags(target: Sequence[str] | None, refresh: bool, expect_no_changes: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from infra.errors import InfraError
 from infra.setting_table import GOOGLE, OWN, SETTINGS, Setting
 from infra.settings import from_config
-from infra.stacks import ROOT, Stack, StackError, known_stacks, read_stack, stack_path
+from infra.stacks import NAME, ROOT, Stack, StackError, known_stacks, read_stack, stack_path
 
 WIDTH = 110
 HEAD = """\
@@ -40,6 +41,10 @@ def new_stack(name: str, project: str, region: str) -> Stack:
     Raises:
         StackError: the name, project or region cannot be used, or the stack has a file.
     """
+    if not re.fullmatch(NAME, name):
+        wanted = "1 to 100 letters, digits, '-', '_' and '.'"
+        remedy = "Run: invoke stack.new prod --project my-project --region us-central1"
+        raise StackError(f"The stack's name is {name!r}; wanted: {wanted}. {remedy}")
     path = stack_path(name)
     if name == "local":
         msg = "Stack 'local' is the local cloud's. Run: invoke local.start"

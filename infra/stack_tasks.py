@@ -17,15 +17,16 @@ guarded = one_line_errors(InfraError, interrupted="Run: invoke stack.list")
 
 
 @task(
+    positional=["name"],
     help={
         "name": "the stack's name: its file is infra/stacks/Pulumi.NAME.yaml",
         "project": "the Google Cloud project",
         "region": "the region, such as us-central1",
         "json": JSON,
-    }
+    },
 )
 @guarded
-def new(_: Context, name: str, project: str, region: str, json: bool = False) -> dict[str, Any]:
+def new(_: Context, name: str, project: str = "", region: str = "", json: bool = False) -> dict[str, Any]:
     """Write a complete, commented stack file for a Google Cloud project; one that is there is left alone."""
     made = stack_files.new_stack(name, project, region)
     facts = {"stack": name, "file": str(made.path.relative_to(ROOT)), "project": project, "region": region}

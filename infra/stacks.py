@@ -16,6 +16,7 @@ from infra.errors import InfraError
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "infra" / "stacks"
+NAME = r"[A-Za-z0-9_.-]{1,100}"  # of a stack
 PROJECT = "keras-batch-prediction"  # the name in Pulumi.yaml; also the namespace of our settings
 
 
@@ -45,7 +46,7 @@ class Stack:
 
 def stack_path(name: str) -> Path:
     """Return where the stack's file is, or would be."""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+    if not re.fullmatch(NAME, name):
         msg = f"Stack name {name!r} may hold 1 to 100 letters, digits, '-', '_' and '.' only. Try: --stack local"
         raise StackError(msg)
     return FOLDER / f"Pulumi.{name}.yaml"

@@ -83,9 +83,9 @@ def test_a_file_that_is_there_is_never_written_over(folder: Path) -> None:
     ("name", "project", "region", "said"),
     [
         ("local", "my-project", "us-central1", "Run: invoke local.start"),
-        ("a b", "my-project", "us-central1", "Stack name 'a b'"),
-        ("../x", "my-project", "us-central1", "Stack name '../x'"),
-        ("", "my-project", "us-central1", "Stack name ''"),
+        ("a b", "my-project", "us-central1", "The stack's name is 'a b'"),
+        ("../x", "my-project", "us-central1", "The stack's name is '../x'"),
+        ("", "my-project", "us-central1", "The stack's name is ''"),
         ("prod", "My Project", "us-central1", "--project is 'My Project'; wanted: a project id"),
         ("prod", "my-project", "us-centra1", "such as us-central1"),
         ("prod", "my-project", "us-central2", "--region is 'us-central2'"),
