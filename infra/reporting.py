@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from invoke import Exit
+from invoke.main import program
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 INTERRUPTED = 130
+HELP = "--help"
 ANSWERED = threading.Event()  # set by a task's JSON: one that ends without gets an object that says why
 
 
@@ -54,6 +56,8 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
         @functools.wraps(body)
         def run(*arguments: Any, **options: Any) -> Any:
             ANSWERED.clear()
+            if HELP in (*arguments, *options.values()):
+                _print_help()
             try:
                 return attempt(*arguments, **options)
             except Exit as end:
@@ -78,6 +82,13 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
         return run
 
     return decorate
+
+
+def _print_help() -> NoReturn:
+    """Print a task's help: where a word is wanted, invoke takes the `--help` behind its name for that word."""
+    place = sys.argv.index(HELP)
+    program.run(["invoke", HELP, sys.argv[place - 1]], exit=False)
+    raise Exit(code=0)
 
 
 def confirm(yes: bool, question: str, command: str) -> None:

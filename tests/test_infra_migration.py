@@ -121,3 +121,11 @@ def test_the_task_prints_the_body_and_the_losses(tmp_path: Path) -> None:
     assert json.loads(target.read_text()) == facts["body"]
     assert facts["parent"] == "projects/local-project/locations/us-central1"
     assert "not carried over: runtimeVersion 2.1" in done.stderr
+
+
+def test_help_behind_the_name_is_help() -> None:
+    """Invoke takes it for the file's name: the task explains itself all the same."""
+    command = [sys.executable, "-m", "invoke", "migrate", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "Usage: inv[oke] [--core-opts] migrate" in told
+    assert "--output=STRING" in told
