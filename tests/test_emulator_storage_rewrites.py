@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import MethodNotImplemented, NotFound
+from google.api_core.exceptions import BadRequest, MethodNotImplemented, NotFound
 from google.cloud import storage
 
 from tests.cloud import LocalCloud
@@ -110,3 +110,22 @@ def test_what_is_not_here_says_its_name(
     answer = call(local_cloud, "POST", f"/storage/v1/b/{new_bucket(client).name}/{path}", json={})
     assert answer.status_code == 501
     assert method in answer.json()["error"]["message"]
+
+
+def test_hmac_keys_live_and_die(client: storage.Client) -> None:
+    """The secret is told once; a key is listed, switched off before it is deleted, and seen afterwards if asked."""
+    email = "robot@p.iam.gserviceaccount.com"
+    made, secret = client.create_hmac_key(email)
+    assert (len(made.access_id), len(secret), made.state) == (61, 40, "ACTIVE")
+    other, _ = client.create_hmac_key("other@p.iam.gserviceaccount.com")
+    assert [key.access_id for key in client.list_hmac_keys(service_account_email=email)] == [made.access_id]
+    assert len(list(client.list_hmac_keys(max_results=1))) == 1
+    with pytest.raises(BadRequest, match="ACTIVE"):
+        made.delete()
+    made.state = "INACTIVE"
+    made.update()
+    assert client.get_hmac_key_metadata(made.access_id).state == "INACTIVE"
+    made.delete()
+    assert [key.access_id for key in client.list_hmac_keys()] == [other.access_id]
+    shown = client.list_hmac_keys(show_deleted_keys=True)
+    assert {key.state for key in shown} == {"ACTIVE", "DELETED"}

@@ -8,6 +8,7 @@ from infra.emulator.calls import Call, handles
 from infra.emulator.errors import already_exists, failed_precondition, not_found
 from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS
+from infra.emulator.policies import forget_policy
 from infra.emulator.resources import Json, Resources
 from infra.emulator.vertex_lists import Listing, list_page
 from infra.emulator.vertex_rules import (
@@ -140,4 +141,5 @@ def delete(call: Call) -> Json:
             )
             raise failed_precondition(msg)
         call.resources.delete(ENDPOINTS, name)
+        forget_policy(call, name)
     return operations.finished(call, "DeleteOperationMetadata")

@@ -28,6 +28,9 @@ VERBS = {
     "mutateDeployedModel": "deploy",
     "rawPredict": "predict",
     "directPredict": "predict",
+    "directRawPredict": "predict",
+    "serverStreamingPredict": "predict",
+    "streamRawPredict": "predict",
     "explain": "explain",
     "listVersions": "list",
     "deleteVersion": "delete",
@@ -54,7 +57,7 @@ def permission_of(method: str) -> str:
 def project_of(cloud: Cloud, method: str, path: Mapping[str, str], query: Mapping[str, str]) -> str:
     """Return the id of the project that a call is about: named in its path, its query, or that of its bucket."""
     named = next((value.split("/")[1] for value in path.values() if value.startswith("projects/")), "")
-    named = named or path.get("project") or path.get("projectsId") or query.get("project", "")
+    named = named or path.get("project") or path.get("projectId") or query.get("project", "")
     bucket = path.get("bucket") or path.get("destinationBucket", "")
     if not named and method.startswith("storage.") and bucket:
         named = str((cloud.resources.get(BUCKETS, bucket) or {}).get("project") or "")

@@ -28,8 +28,8 @@ def predict(call: Call) -> Json:
     """Answer the instances in their order, from one deployed model; where one fails, none is answered."""
     if "instances" not in call.body:
         raise found_errors([("instances", REQUIRED)])
-    endpoint, deployed = _chosen(call)
-    answer = _parsed(_asked(endpoint, deployed, _as_values(call)))
+    endpoint, deployed = chosen(call)
+    answer = parsed(asked(endpoint, deployed, _as_values(call)))
     return {
         **answer,
         "deployedModelId": deployed["id"],
@@ -42,7 +42,7 @@ def predict(call: Call) -> Json:
 @handles("aiplatform.projects.locations.endpoints.explain")
 def explain(call: Call) -> Json:
     """Refuse: what has no explanationSpec cannot be explained, and what has one is not explained here."""
-    _, deployed = _chosen(call)
+    _, deployed = chosen(call)
     version = find_version(call.resources, f"{deployed['model']}@{deployed['modelVersionId']}")
     if not (deployed.get("explanationSpec") or version.body.get("explanationSpec")):
         raise failed_precondition(f"The DeployedModel {deployed['id']!r} does not support explanation: it has no spec.")
@@ -54,8 +54,8 @@ def explain(call: Call) -> Json:
 )
 def raw_predict(call: Call) -> Response:
     """Hand the body to the model's server as it came, and its answer back."""
-    endpoint, deployed = _chosen(call)
-    answer = _asked(endpoint, deployed, _unwrapped(call))
+    endpoint, deployed = chosen(call)
+    answer = asked(endpoint, deployed, _unwrapped(call))
     headers = {"X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2]}
     return Response(
         answer, headers=headers | {"X-Vertex-AI-Deployed-Model-Id": deployed["id"]}, media_type="application/json"
@@ -88,7 +88,7 @@ def _whole(value: Any) -> Any:
     return {name: _whole(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
-def _chosen(call: Call) -> tuple[Json, Json]:
+def chosen(call: Call) -> tuple[Json, Json]:
     """Return the endpoint and the deployed model that this request's share of the traffic goes to."""
     if len(call.content) > LIMIT:
         raise invalid(f"Request payload size exceeds the limit: {LIMIT} bytes.")
@@ -100,7 +100,8 @@ def _chosen(call: Call) -> tuple[Json, Json]:
     return endpoint, _choice.choices(candidates, [split[entry["id"]] for entry in candidates])[0]
 
 
-def _asked(endpoint: Json, deployed: Json, body: bytes) -> bytes:
+def asked(endpoint: Json, deployed: Json, body: bytes) -> bytes:
+    """Return what the deployed model's server answers; raises ApiError 400 with its words where it refuses."""
     status, answer = model_servers.predict(server_key(endpoint["name"], deployed["id"]), body)
     if status != 200:  # the service hands on what the container said, whatever its status
         raise invalid(answer.decode(errors="replace"))
@@ -111,7 +112,7 @@ def _asked(endpoint: Json, deployed: Json, body: bytes) -> bytes:
     return answer
 
 
-def _parsed(answer: bytes) -> Json:
+def parsed(answer: bytes) -> Json:
     """Return what a container may answer: predictions, and metadata where it has some."""
     try:
         body = orjson.loads(answer)
