@@ -103,10 +103,14 @@ def _interpreter(on: str) -> list[str]:
 def _environment(outputs: Mapping[str, Any]) -> dict[str, str]:
     """Return this process's environment, pointed at the local cloud where the stack is local."""
     found = {**os.environ, "GOOGLE_CLOUD_PROJECT": str(outputs["project"])}
-    endpoint = str(outputs["storageEndpoint"])
-    if is_loopback(endpoint):
-        found |= {"STORAGE_EMULATOR_HOST": endpoint, "GOOGLE_OAUTH_ACCESS_TOKEN": LOCAL_TOKEN, "NO_GCE_CHECK": "true"}
-    return found
+    return found | storage_environment(str(outputs["storageEndpoint"]))
+
+
+def storage_environment(endpoint: str) -> dict[str, str]:
+    """Return the variables that lead Google's storage clients to a local cloud, none for any other endpoint."""
+    if not endpoint or not is_loopback(endpoint):
+        return {}
+    return {"STORAGE_EMULATOR_HOST": endpoint, "GOOGLE_OAUTH_ACCESS_TOKEN": LOCAL_TOKEN, "NO_GCE_CHECK": "true"}
 
 
 def with_instances_here(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> BatchRun:

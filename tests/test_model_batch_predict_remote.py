@@ -1,13 +1,15 @@
 """The batch engine on gs://: read by ranges, written by uploads, against the local cloud with Google's own client."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.gcs import _translated
-from tests.batch import Finished, run, write_rows
+from tests.batch import ROOT, Finished, run, write_rows
 from tests.cloud import LocalCloud
 from tests.storage import new_bucket, storage_client
 
@@ -86,6 +88,27 @@ def test_listed_objects_are_read(saved_models: Path, tmp_path: Path, bucket: Any
     assert done.code == 0, done.stderr
     assert [line["prediction"]["length"] for line in done.results] == [3, 3]
     assert [(error["key"], error["code"]) for error in done.errors] == [("none", "FILE_NOT_FOUND")]
+
+
+VALIDATE = """
+import json, sys
+from model.batch_predict.validation import settings_of, validate
+print(json.dumps(validate(settings_of(sys.argv[1], sys.argv[2], "serving_default", ""), lambda *_: None)))
+"""
+
+
+def test_what_is_there_is_validated_where_it_is(saved_models: Path, tmp_path: Path, bucket: Any) -> None:
+    """Model and instances by their addresses, which the examples name."""
+    write_rows(tmp_path / "in.jsonl", 3)
+    bucket.blob("in/a.jsonl").upload_from_string((tmp_path / "in.jsonl").read_bytes() + b"broken\n")
+    model, source = put_folder(bucket, saved_models / "keyed", "model"), f"gs://{bucket.name}/in/*"
+    done = subprocess.run(
+        [sys.executable, "-c", VALIDATE, model, source], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    [example] = found["examples"]
+    assert (found["valid"], example["code"], example["line"]) == (3, "INVALID_JSON", 4)
+    assert example["file"] == f"gs://{bucket.name}/in/a.jsonl"
 
 
 def test_what_is_not_there_is_said_in_one_line(saved_models: Path, tmp_path: Path, bucket: Any) -> None:

@@ -9,10 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.batch_predict import duplicate_keys
+from model.batch_predict.blocks import Block
 from model.batch_predict.duplicate_keys import find_duplicates, notes_of
+from model.batch_predict.kernel import Pending
 from model.batch_predict.plan import Range
+from model.batch_predict.validation import settings_of, validate
 from model.instances import Decoded, Group
-from model.signature import TensorSpec
+from model.signature import Signature, TensorSpec
 from tests.batch import Finished, run
 
 NUMBERS, TEXTS = TensorSpec("key", "k:0", "int64", (None,)), TensorSpec("key", "k:0", "string", (None,))
@@ -24,7 +27,8 @@ def noted(folder: Path, spec: TensorSpec, keys: list[int] | list[bytes], number:
     array[:] = keys
     decoded = Decoded([Group(np.arange(len(keys)), {"key": array})], [], 0)
     path = folder / f"{number}.keys"
-    path.write_bytes(notes_of(decoded, spec, Range(number, 0, 0, None), 0))
+    pending = Pending(Range(number, 0, 0, None), 0, Block([], 0, 0, 0), decoded)
+    path.write_bytes(notes_of(pending, Signature("s", (spec,), ())))
     return path
 
 
@@ -86,3 +90,19 @@ def test_duplicate_key_is_kept_and_told(saved_models: Path, repeated: Finished) 
     assert (done.code, done.summary["predicted"], done.summary["duplicate_keys"]) == (0, 8, 1)
     assert "warning: 1 instances have the key of another" in done.stderr
     assert len(done.manifest["first_duplicates"]) == 1
+
+
+def test_keys_that_the_model_does_not_see_are_compared(saved_models: Path, tmp_path: Path) -> None:
+    """With --key-field they are taken out of the instance: `1` is not `"1"`, an escape is the letter it stands for."""
+    keys = ["1", '"1"', '"a"', '"\\u0061"', "2", "1", "12345678901234567890123", "12345678901234567890124"]
+    lines = [f'{{"x": [1, 2, 3], "id": {key}}}\n' for key in keys]
+    (tmp_path / "in.jsonl").write_text("".join(lines))
+    done = run(saved_models / "single", [tmp_path / "in.jsonl"], tmp_path / "out", "--key-field", "id")
+    assert (done.code, done.summary["predicted"], done.summary["duplicate_keys"]) == (0, 8, 2), done.stderr
+    pairs = [[int(word) for word in place.split() if word.isdigit()] for place in done.manifest["first_duplicates"]]
+    assert pairs == [[3, 4], [1, 6]]
+    checked = validate(
+        settings_of(str(saved_models / "single"), str(tmp_path / "in.jsonl"), "serving_default", "", "id"),
+        lambda *_: None,
+    )
+    assert (checked["valid"], checked["duplicate_keys"]) == (8, 2)

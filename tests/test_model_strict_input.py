@@ -35,7 +35,7 @@ def bytes_of(cell: str) -> bytes:
 
 def outcome(saved_models: Path, source: Path, model: str) -> dict[str, Any]:
     """Return what a validation says of a file."""
-    return validate(settings_of(saved_models / model, str(source), "serving_default", ""), lambda *_: None)
+    return validate(settings_of(str(saved_models / model), str(source), "serving_default", ""), lambda *_: None)
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])

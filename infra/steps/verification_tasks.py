@@ -1,14 +1,14 @@
 """The tasks that hold predictions against what is known: instances before a job, and one way beside another."""
 
 import json as jsonlib
+import os
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from invoke import Context, Exit
 
-from infra import batch_runs, deployment
+from infra import batch_runs, deployment, own_runs
 from infra.reporting import answer, fraction_bar, job_counter
 from infra.stacks import read_stack
 from infra.steps.instances import instances_file, known_policy, sample_files
@@ -22,10 +22,11 @@ from infra.task_options import JSON, STACK, WRAPPER, Facts, decimal, known_wrapp
 
 @step(
     "Nothing was changed",
-    instances="seed, test (default), or a file, folder or pattern of instances in any format that jobs take",
-    saved_model="of this SavedModel (default: build/saved_model/WRAPPER); uploaded: the one the stack's setting names",
+    instances="seed, test (default), or a file, folder or pattern in any format that jobs take, here or on gs://",
+    saved_model="of this one, here or on gs:// (default: build/saved_model/WRAPPER); uploaded: the stack's setting's",
     signature="the function of the SavedModel (default: serving_default)",
     instances_format="jsonl, csv, tf-record, tf-record-gzip or file-list (default: as the files' names tell)",
+    key_field="the field that a job with keyField takes as the key, and does not send (default: all are sent)",
     on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
     **WRAPPER,
     **STACK,
@@ -38,6 +39,7 @@ def validate(
     wrapper: str = "decorator",
     signature: str = "serving_default",
     instances_format: str = "",
+    key_field: str = "",
     on_duplicate_key: str = "error",
     stack: str = "local",
     json: bool = False,
@@ -46,13 +48,16 @@ def validate(
     from model.batch_predict.validation import describe, passes, settings_of, validate
 
     policy = known_policy(on_duplicate_key)
-    file = str(sample_files(instances, known_wrapper(wrapper))[0])
-    folder = SAVED_MODELS / wrapper if not saved_model else Path(saved_model)
+    if "gs://" in {instances[:5], saved_model[:5]}:
+        os.environ.update(own_runs.storage_environment(read_stack(stack).local_url))
+    remote = instances.startswith("gs://")
+    file = instances if remote else str(sample_files(instances, known_wrapper(wrapper))[0])
+    folder = saved_model or str(SAVED_MODELS / known_wrapper(wrapper))
     if saved_model == "uploaded":
-        folder = uploaded_model(stack, wrapper)
+        folder = str(uploaded_model(stack, wrapper))
     with fraction_bar("validate") as bar:
         watch = partial(validation_progress, bar)
-        facts = validate(settings_of(folder, file, signature, instances_format), watch)
+        facts = validate(settings_of(folder, file, signature, instances_format, key_field), watch)
     answer(json, facts, *describe(facts, policy))
     if not passes(facts, policy):
         raise Exit(f"{file} would not be predicted whole", 1)

@@ -12,12 +12,15 @@ from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
+import orjson
 
-from model.batch_predict.plan import Range
-from model.instances import Decoded
+from model.batch_predict.kernel import Pending
+from model.batch_predict.transforms import Sent
+from model.instances import Group
 from model.signature import Signature, TensorSpec
 
 KEY = "key"
+TAKEN_OUT = b'"key": '  # how the head of a result begins whose key the model does not see
 NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
 PORTION = 1 << 18  # notes in memory at a time: 6 MB, and as much again while they are sorted
 MOST_TICKS = 1 << 26  # a byte each
@@ -46,19 +49,37 @@ def key_input(signature: Signature) -> TensorSpec | None:
     return None
 
 
-def notes_of(decoded: Decoded, spec: TensorSpec, part: Range, first_line: int) -> bytes:
-    """Return the notes of a block's good instances; `first_line` counts from the range's first line."""
-    notes = []
-    for group in decoded.groups:
+def notes_of(pending: Pending, signature: Signature) -> bytes:
+    """Return the notes of a block's good instances, nothing where they have no keys."""
+    spec, notes = key_input(signature), list[bytes]()
+    for group in pending.decoded.groups:
+        keys = _taken_out(pending.sent, group) if pending.sent else None
+        if keys is None and spec is not None:
+            keys = group.inputs[spec.alias]
+        if keys is None:
+            return b""
         note = np.zeros(len(group.index), dtype=NOTE)
-        keys = group.inputs[spec.alias]
-        if spec.dtype == "string":
+        if keys.dtype == object:
             note["key"], note["more"] = _digests(keys)
         else:
             note["key"] = keys.astype(np.int64).view(np.uint64)
-        note["range"], note["line"] = part.number, first_line + group.index
+        note["range"], note["line"] = pending.part.number, pending.block.first_line + group.index
         notes.append(note.tobytes())
     return b"".join(notes)
+
+
+def _taken_out(sent: Sent, group: Group) -> np.ndarray | None:
+    """Return the keys that were not sent, as JSON text: `1` and `"1"` differ, however they are written."""
+    heads = [sent.heads[at] for at in group.index.tolist()]
+    if not all(head.startswith(TAKEN_OUT) for head in heads):
+        return None
+    keys = np.empty(len(heads), dtype=object)
+    keys[:] = [_canonical(head[len(TAKEN_OUT) :]) for head in heads]
+    return keys
+
+
+def _canonical(key: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(key)) if key.startswith(b'"') else key
 
 
 def _digests(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,9 +37,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def run_settings(options: argparse.Namespace, **others: Any) -> Settings:
     """Return the settings that `add_run_options` reads, with others."""
-    config, model = chosen_config(options), options.saved_model
+    config = chosen_config(options)
     return Settings(
-        saved_model=fetched(model) if model.startswith(SCHEME) else Path(model),
+        saved_model=model_folder(options.saved_model),
         patterns=tuple(pattern for patterns in options.input for pattern in patterns),
         output=Path(options.output),
         signature=options.signature,
@@ -54,6 +54,11 @@ def run_settings(options: argparse.Namespace, **others: Any) -> Settings:
         csv_rows=options.csv_rows,
         **others,
     )
+
+
+def model_folder(place: str) -> Path:
+    """Return the folder of a model; one on gs:// is fetched."""
+    return fetched(place) if place.startswith(SCHEME) else Path(place)
 
 
 def summary_of(manifest: dict[str, Any], output: object) -> dict[str, Any]:

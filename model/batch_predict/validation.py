@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from model.batch_predict.duplicate_keys import find_duplicates, key_input, notes_of
+from model.batch_predict.duplicate_keys import find_duplicates, notes_of
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import Kernel
-from model.batch_predict.options import processors
+from model.batch_predict.options import model_folder, processors
 from model.batch_predict.plan import Range
 from model.batch_predict.readers import Headers, read_headers, read_instances
 from model.batch_predict.settings import Settings
-from model.batch_predict.transforms import fitting
+from model.batch_predict.transforms import InstanceConfig, fitting
 from model.errors import UserError
 from model.instances import instance_decoder
 from model.predictions import prediction_encoder
@@ -65,16 +65,17 @@ class Check:
         return self.notes / f"{part.number:06d}.keys"
 
 
-def settings_of(saved_model: Path, pattern: str, signature: str, instances_format: str) -> Settings:
+def settings_of(saved_model: str, pattern: str, signature: str, instances_format: str, key_field: str = "") -> Settings:
     """Return the settings of a validation.
 
     Raises:
-        UserError: there is no such format.
+        UserError: there is no such format, or no model on gs:// at that address.
     """
     if instances_format and instances_format not in set(Format):
         raise UserError(f"No format {instances_format!r}. Run with one of: {', '.join(Format)}")
     kind = Format(instances_format) if instances_format else None
-    return Settings(saved_model, (pattern,), Path(), signature, workers=processors(), instances_format=kind)
+    folder, config = model_folder(saved_model), InstanceConfig(key_field)
+    return Settings(folder, (pattern,), Path(), signature, workers=processors(), instances_format=kind, config=config)
 
 
 def validate(settings: Settings, watch: Callable[[int, int, int, int], None]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _looks(check: Check, parts: list[Range]) -> Iterator[Findings]:
 
 def _look_at(check: Check, part: Range) -> Findings:
     """Check a range, and note its keys."""
-    file, findings, spec = check.files[part.file], Findings(part), key_input(check.signature)
+    file, findings = check.files[part.file], Findings(part)
     decode, encode = instance_decoder(check.signature), prediction_encoder(check.signature)
     kernel = Kernel(check.settings, check.files, check.headers, decode, encode)
     with check.notes_file(part).open("wb") as notes:
@@ -138,8 +139,7 @@ def _look_at(check: Check, part: Range) -> Findings:
             findings.blank += pending.decoded.blank
             findings.instances += len(block.lines) - pending.decoded.blank
             findings.size += block.size
-            if spec:
-                notes.write(notes_of(pending.decoded, spec, part, block.first_line))
+            notes.write(notes_of(pending, check.signature))
     return findings
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from model.batch_predict.blocks import Position
-from model.batch_predict.duplicate_keys import key_input, notes_of
+from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.kernel import Kernel, Pending
 from model.batch_predict.memory import keep_freed_memory
@@ -106,13 +106,9 @@ class Worker:
         block = pending.block
         lines, read = block.first_line + len(block.lines), shard.entry.read + block.size
         entry = Entry(pending.place, block.end, lines, shard.entry.blocks + 1, read, counts=counts)
-        shard.append(records.results, records.errors, entry, self._notes(pending))
+        shard.append(records.results, records.errors, entry, notes_of(pending, self.job.signature))
         name = self.job.files[pending.part.file].name
         self.connection.send(Done(records.counts, block.size, name, records.failed_lines))
-
-    def _notes(self, pending: Pending) -> bytes:
-        spec = key_input(self.job.signature)
-        return notes_of(pending.decoded, spec, pending.part, pending.block.first_line) if spec else b""
 
     def _lines_before(self, part: Range) -> int:
         if not part.start:
