@@ -3,13 +3,15 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from model.rejections import BYTE_ORDER_MARK, Key, Rejection, as_key, key_in_text, read_key, shown
+from model.rejections import BYTE_ORDER_MARK, KEY_TYPES, Key, Rejection, key_in_text, read_key, shown
 
 NOT_FINITE = re.compile(rb"-?(nan|inf(inity)?)\b", re.IGNORECASE)
 MISSING = re.compile(r"missing required field `(.+?)`")
@@ -40,29 +42,61 @@ class Form(NamedTuple):
 
 
 def reject_all(found: Iterable[Refused], inputs: str) -> list[Rejection]:
-    """Return the rejections of lines for what the decoder raised on them; `inputs` names what the model takes."""
-    return [_reject(at, line, error, inputs) for at, line, error in found]
+    """Return the rejections of lines for what the decoder raised on them; `inputs` names what the model takes.
+
+    Lines of which the decoder said the same are explained together, in a fraction of the time.
+    """
+    rejections: list[Rejection] = []
+    alike: dict[str, list[tuple[int, bytes]]] = {}
+    for at, line, error in found:
+        if type(error) is msgspec.ValidationError:
+            alike.setdefault(str(error), []).append((at, line))
+        else:
+            rejections.append(Rejection(at, *_unreadable(line, error)))
+    for message, lines in alike.items():
+        rejections += _reject_alike(_form(message, inputs), lines)
+    return sorted(rejections, key=itemgetter(0))
 
 
-def _reject(at: int, line: bytes, error: Exception, inputs: str) -> Rejection:
-    if type(error) is not msgspec.ValidationError:
-        return Rejection(at, *_unreadable(line, error, inputs))
-    code, steps, tell = _form(str(error), inputs)
+def _reject_alike(form: Form, lines: Sequence[tuple[int, bytes]]) -> Iterable[Rejection]:
+    code, steps, tell = form
     if isinstance(tell, str):
-        return Rejection(at, read_key(line), code, tell)
+        return [Rejection(at, read_key(line), code, tell) for at, line in lines]
     try:
-        value = _decode(line)
-    except NOT_JSON:  # not JSON behind the place that the decoder refused
-        return Rejection(at, *_unreadable(line, error, inputs))
-    return Rejection(at, _key_of(value), code, tell(_value_at(value, steps)))
+        values = [_decode(line) for _, line in lines]
+    except NOT_JSON:  # one of them is not JSON behind the place that the decoder refused
+        if len(lines) == 1:
+            return [Rejection(lines[0][0], *_torn(form, lines[0][1]))]
+        return chain.from_iterable(_reject_alike(form, [line]) for line in lines)
+    told = map(tell, _values_at(values, steps))
+    keys = map(_key_of, values)
+    return [Rejection(at, key, code, text) for (at, _), key, text in zip(lines, keys, told, strict=True)]
+
+
+def _torn(form: Form, line: bytes) -> tuple[Key, str, str]:
+    """Return key, code and message for a line that is not JSON behind what the decoder refused."""
+    if fault := _no_text(line):
+        return fault
+    value = _value_at(_loosely(line), form.steps)
+    return read_key(line), form.code, form.tell if isinstance(form.tell, str) else form.tell(value)
 
 
 def _key_of(value: Any) -> Key:
-    return as_key(value.get("key")) if isinstance(value, dict) else None
+    key = value.get("key") if type(value) is dict else None
+    return key if type(key) in KEY_TYPES else None
 
 
-def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, str]:
-    """Return key, code and message for a line that is not JSON throughout."""
+def _unreadable(line: bytes, error: Exception) -> tuple[Key, str, str]:
+    """Return key, code and message for a line that is not JSON."""
+    if fault := _no_text(line):
+        return fault
+    if isinstance(error, RecursionError):
+        return key_in_text(line), "INVALID_JSON", "the line is nested too deeply"
+    return _invalid_json(line, str(error))
+
+
+def _no_text(line: bytes) -> tuple[Key, str, str] | None:
+    """Return key, code and message for a line that is no text, or starts as none."""
     if line.startswith(BYTE_ORDER_MARK):
         return key_in_text(line), "BYTE_ORDER_MARK", "the file starts with a UTF-8 byte order mark: save it without one"
     try:
@@ -70,12 +104,7 @@ def _unreadable(line: bytes, error: Exception, inputs: str) -> tuple[Key, str, s
     except UnicodeDecodeError as fault:
         place = f"byte {fault.start + 1} of the line (0x{line[fault.start]:02x})"
         return key_in_text(line), "INVALID_UTF8", f"{place} is not UTF-8"
-    if isinstance(error, RecursionError):
-        return key_in_text(line), "INVALID_JSON", "the line is nested too deeply"
-    if isinstance(error, msgspec.ValidationError):
-        code, steps, tell = _form(str(error), inputs)
-        return read_key(line), code, tell if isinstance(tell, str) else tell(_value_at(_loosely(line), steps))
-    return _invalid_json(line, str(error))
+    return None
 
 
 def _invalid_json(line: bytes, message: str) -> tuple[Key, str, str]:
@@ -187,8 +216,18 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
+def _values_at(values: Sequence[Any], steps: tuple[str | int, ...]) -> Sequence[Any]:
+    """Return the value in each of the values that a message's path (`features[3]`) points to."""
+    try:
+        for step in steps:
+            values = [value[step] for value in values]
+    except (LookupError, TypeError):
+        return [_value_at(value, steps) for value in values]
+    return values
+
+
 def _value_at(value: Any, steps: tuple[str | int, ...]) -> Any:
-    """Return the value that a message's path (`features[3]`) points to; a path that leads nowhere gives None."""
+    """Return the value that a path points to; one that leads nowhere gives None."""
     try:
         for step in steps:
             value = value[step]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 
+import msgspec
 import numpy as np
-import orjson
 
 from model.batch_predict.blocks import Block
 from model.batch_predict.messages import GroupPredictions
@@ -19,6 +19,7 @@ from model.lines import Lines
 from model.predictions import Encoder
 from model.rejections import Rejection
 
+_encoder = msgspec.json.Encoder()
 LEAST_STRETCH = 4  # rows on average: shorter stretches are put row by row
 
 
@@ -44,7 +45,7 @@ def make_records(
     rejections = sorted([*decoded.rejections, *failures], key=itemgetter(0))
     places = [name_line(rejection.at) for rejection in rejections]
     results = rows.text if isinstance(rows, Lines) else _shuffled(rows, order)
-    errors = b"".join(_error(*pair) for pair in zip(rejections, places, strict=True))
+    errors = _errors(rejections, places)
     counts = Counts(
         lines=len(block.lines),
         blank=decoded.blank,
@@ -119,18 +120,32 @@ def _with_instance(line: bytes, row: bytes) -> bytes:
     return b'{"instance": %b, "prediction": %b}' % (line.strip(WHITESPACE), row) if row else row
 
 
-def _error(rejection: Rejection, place: tuple[str, int]) -> bytes:
-    file, line = place
-    record = {
-        "key": rejection.key,
-        "file": file,
-        "line": line,
-        "code": rejection.code,
-        "message": rejection.message,
-    }
-    if rejection.batch:
-        record["batch"] = rejection.batch
+class _Error(msgspec.Struct, omit_defaults=True):
+    """A line of the error shard; `batch` only where the whole of it failed."""
+
+    key: int | float | str | None
+    file: str
+    line: int
+    code: str
+    message: str
+    batch: str = ""
+
+
+def _errors(rejections: Sequence[Rejection], places: Sequence[tuple[str, int]]) -> bytes:
+    lines = [
+        _Error(key, file, line, code, message, batch)
+        for (_, key, code, message, batch), (file, line) in zip(rejections, places, strict=True)
+    ]
     try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
-        return json.dumps(record).encode() + b"\n"
+        return _encoder.encode_lines(lines)
+    except UnicodeEncodeError:
+        return b"".join(map(_line_with_half_a_character, lines))
+
+
+def _line_with_half_a_character(error: _Error) -> bytes:
+    """Return an error's line, whose key may hold half a surrogate pair, which is no UTF-8: escaped then."""
+    try:
+        return _encoder.encode_lines([error])
+    except UnicodeEncodeError:
+        fields = {name: value for name, value in msgspec.structs.asdict(error).items() if value or name != "batch"}
+        return json.dumps(fields).encode() + b"\n"
