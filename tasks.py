@@ -59,7 +59,7 @@ def train(_: Context, epochs: str = "1000", force: bool = False, json: bool = Fa
     """Boston housing rows -> build/model.keras and build/metrics.json."""
     from model import train as training
 
-    passes = whole_number("--epochs", epochs, 1000)
+    passes = whole_number("--epochs", epochs, 1000, least=1)
     known = None if force else training.up_to_date(MODEL, METRICS, passes)
     with fraction_bar("train") as bar:
         metrics = known or training.train(

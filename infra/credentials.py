@@ -1,6 +1,6 @@
 """Whether Google takes the credentials of whoever runs a task: asked before an engine or a job is started."""
 
-from infra.google_client import PredictionApiError, default_credentials
+from infra.google_client import PredictionApiError, default_credentials, first_line, network_reason
 from infra.remedies import LOGIN
 from infra.stacks import Stack
 
@@ -29,12 +29,13 @@ def refreshed() -> str:
 
 def _refresh(credentials: object) -> None:
     import google.auth.transport.requests  # noqa: PLC0415  # a second that a local stack does not need
-    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # as above
+    from google.auth.exceptions import GoogleAuthError, TransportError  # noqa: PLC0415  # as above
 
     try:
         request = google.auth.transport.requests.Request()
         credentials.refresh(request)  # type: ignore[attr-defined]  # any of google-auth's credentials
+    except TransportError as error:
+        raise PredictionApiError(f"No answer from Google about the credentials: {network_reason(error)}") from None
     except GoogleAuthError as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        msg = f"Google Cloud does not take the credentials: {reason}. {LOGIN}"
+        msg = f"Google Cloud does not take the credentials: {first_line(error)}. {LOGIN}"
         raise PredictionApiError(msg, 401) from None

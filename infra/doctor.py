@@ -162,7 +162,10 @@ def bucket(patient: Patient) -> Finding:
     except PredictionApiError as error:
         if error.status == 404:
             return Finding("bucket", True, f"{settings.bucket} is not there yet: up makes it")
-        return Finding("bucket", False, f"{settings.bucket} is not yours: {error}", remedy)
+        if error.status != 403:
+            raise
+        reason = str(error).partition(". ")[0]
+        return Finding("bucket", False, f"{settings.bucket} is not yours, or not for you to see: {reason}", remedy)
     told = f"{settings.bucket} is in {place_of(found)}, models and jobs in {settings.region}"
     return Finding("bucket", covers(found, settings.region), told, remedy)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ CALL_LIMIT = 120  # seconds; Vertex AI itself gives up on a prediction after 60
 TRIES = 5  # of a call that may be sent twice
 PAUSE = 1.0  # seconds before the second try, doubled before each further one; on a local cloud a tenth of it
 PASSING = {429, 500, 502, 503, 504}  # statuses of faults that pass
+CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 TITLES = {"aiplatform": "Vertex AI", "ml": "AI Platform", "storage": "Cloud Storage"}
 # google.rpc.Code in an operation's error -> the HTTP status that the same refusal has in an answer
@@ -87,8 +89,12 @@ def default_credentials(token: str | None) -> Any:
         return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth annotates it halfway
     try:
         return google.auth.default(scopes=[CLOUD_PLATFORM])[0]
-    except DefaultCredentialsError:
+    except DefaultCredentialsError as error:
+        named = os.environ.get(CREDENTIALS_FILE)
         msg = f"No application default credentials for Google Cloud. {LOGIN}"
+        if named:
+            out = f"Name another file, or run: unset {CREDENTIALS_FILE}"
+            msg = f"{CREDENTIALS_FILE} is {named!r}: {first_line(error)}. {out}"
         raise PredictionApiError(msg, 401) from None
 
 
@@ -117,7 +123,7 @@ def execute(connection: Connection, request: Any, resource: str, *, repeatable: 
 
 
 def _execute(connection: Connection, request: Any, resource: str) -> Json:
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from googleapiclient.errors import Error, HttpError
     from httplib2 import HttpLib2Error
 
@@ -125,12 +131,14 @@ def _execute(connection: Connection, request: Any, resource: str) -> Json:
         answer: Json = request.execute()
     except HttpError as error:
         raise refusal(connection, int(error.resp.status), _body(error), resource) from None
+    except TransportError as error:
+        raise PredictionApiError(f"No answer from Google about the credentials: {network_reason(error)}") from None
     except GoogleAuthError as error:
-        msg = f"Google Cloud does not take the credentials: {_first_line(error)}. {LOGIN}"
+        msg = f"Google Cloud does not take the credentials: {first_line(error)}. {LOGIN}"
         raise PredictionApiError(msg, 401) from None
     except (OSError, HttpLib2Error, Error) as error:
         helps = "Run: invoke local.start" if connection.local else "Check the network, then run it again"
-        msg = f"No answer from {connection.endpoint} about {resource}: {_first_line(error)}. {helps}"
+        msg = f"No answer from {connection.endpoint} about {resource}: {first_line(error)}. {helps}"
         raise PredictionApiError(msg) from None
     return answer
 
@@ -167,5 +175,14 @@ def _body(error: Any) -> Json:
         return {"message": error.reason or "no reason given"}
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def network_reason(error: Exception) -> str:
+    """Return why no answer came, without the layers of client libraries around it, and what to do."""
+    said = re.findall(r"(?:Failed to resolve|Connection refused|timed out|[Cc]ertificate)[^\"()]*", first_line(error))
+    return f"{said[-1].strip() if said else first_line(error)}. Check the network, then run it again"
+
+
+def first_line(error: Exception) -> str:
+    """Return what a client library says, in one line."""
+    first = error.args[0] if error.args else ""
+    said = first if isinstance(first, str) else str(error)  # google-auth puts the whole answer behind its words
+    return (said.strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # Google's client library loads in half a second: not before something is transferred.
 # ruff: noqa: PLC0415
 from infra.errors import InfraError
-from infra.google_client import default_credentials, is_loopback
+from infra.google_client import default_credentials, is_loopback, network_reason
 from infra.remedies import LOGIN, remedy
 from infra.settings import LOCAL_TOKEN
 
@@ -37,7 +37,7 @@ def in_one_line(outputs: Mapping[str, Any], uri: str) -> Iterator[None]:
     """Turn what the client library raises about `uri` into a StorageError."""
     import requests
     from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError, Unauthorized
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud.storage.exceptions import DataCorruption
 
     try:
@@ -48,6 +48,8 @@ def in_one_line(outputs: Mapping[str, Any], uri: str) -> Iterator[None]:
         raise StorageError(msg) from None
     except Unauthorized as error:
         raise StorageError(f"Cloud Storage does not take the credentials: {_line(error)}. {LOGIN}") from None
+    except TransportError as error:
+        raise StorageError(f"No answer from Google about the credentials: {network_reason(error)}") from None
     except GoogleAuthError as error:
         raise StorageError(f"Google Cloud does not take the credentials: {_line(error)}. {LOGIN}") from None
     except GoogleAPICallError as error:

@@ -81,7 +81,7 @@ def find_inputs(
             continue
         files = [path for path in _matches(pattern) if path.is_file()]
         if not files:
-            msg = f"No input file matches {pattern!r}"
+            msg = f"No input file matches {pattern!r}. Check the path and its wildcards"
             raise UnusableError(msg)
         for path in files:
             held = kind or format_of(path.name)
