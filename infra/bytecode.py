@@ -1,8 +1,8 @@
-"""Python's modules, compiled once: what Python does by itself where it may write.
+"""Python's modules, compiled once: what Python does by itself where nobody keeps it from that.
 
-Containers often set PYTHONDONTWRITEBYTECODE: every start of every program would compile TensorFlow's 1,500 files again,
-8 s instead of 3, and this project's own. uv can compile what it installs, but then looks at all files again in every
-`uv run`, which takes seconds.
+invoke does, for its own process. Containers often set PYTHONDONTWRITEBYTECODE, for all: every start of every program
+would compile TensorFlow's 1,500 files again, 8 s instead of 3. uv can compile what it installs, but then looks at all
+files again in every `uv run`, which takes seconds.
 """
 
 import os
@@ -15,17 +15,17 @@ ROOT = Path(__file__).parent.parent
 
 
 def compile_once(root: Path = ROOT) -> None:
-    """Compile what is installed and the project in a folder, unless Python keeps what it compiles or this was done.
+    """Compile the project in a folder, and what is installed where Python keeps nothing that it compiles, if not done.
 
     Changed files are compiled at each start, as without this. Folders that cannot be written stay as they are.
 
     Raises:
         SystemExit: 130, at Ctrl-C; the next call goes on from there.
     """
-    if not sys.dont_write_bytecode:
-        return
     try:
-        if sys.prefix != sys.base_prefix:  # never a Python that others use too
+        if not sys.flags.dont_write_bytecode:
+            sys.dont_write_bytecode = False  # invoke's default: it is afraid of an outdated tasks.pyc
+        elif sys.prefix != sys.base_prefix:  # never a Python that others use too
             compile_packages(Path(sysconfig.get_path("purelib")))
         _compile_project(root)
     except KeyboardInterrupt:
