@@ -40,8 +40,10 @@ def predict(runner: Runner, inputs: Mapping[str, np.ndarray], batch_size: int) -
 def _attempt(runner: Runner, inputs: Mapping[str, np.ndarray], start: int, stop: int) -> Iterator[Batch | Failure]:
     try:
         outputs = runner.run({alias: array[start:stop] for alias, array in inputs.items()})
-    except ModelRunError as error:
+    except (ModelRunError, MemoryError) as error:
         if stop - start == 1:
+            if isinstance(error, MemoryError):  # no fault of the row
+                raise
             yield Failure(start, str(error).splitlines()[0] if str(error) else "the model failed without a message")
             return
         middle = (start + stop) // 2

@@ -55,7 +55,11 @@ def _load(saved_model: Path, signature: Signature, kind: str) -> Runner:
                 msg = f"TensorFlow's C API cannot be used: {_in_one_line(error)}. Run without: --runner c"
                 raise UnusableModelError(msg) from None
             reason = _in_one_line(error)
-    from model.tensorflow_python import SignatureRunner  # noqa: PLC0415 - seconds to import, and rarely needed
+    try:
+        from model.tensorflow_python import SignatureRunner  # noqa: PLC0415 - seconds to import, and rarely needed
+    except ImportError as error:
+        msg = f"TensorFlow cannot be imported: {_in_one_line(error)}. Run: uv sync"
+        raise UnusableModelError(msg) from None
 
     return SignatureRunner(saved_model, signature, reason)
 

@@ -236,3 +236,31 @@ def test_kills_at_any_moment_lose_nothing(
             kill(saved_models, source, output, moments.uniform(0.1, 2), journaled=False)
         finish(saved_models, source, output, "--shards", "3")  # all kills may have come before there was a plan
         assert shards(output) == uninterrupted
+
+
+@pytest.mark.parametrize("how", ["cut off", "changed", "removed"])
+def test_input_that_is_lost_in_the_middle_ends_a_run_that_can_go_on(
+    saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path, how: str
+) -> None:
+    """Exit code 1 and one line; where another content may have been read, nothing made of it is kept."""
+    content, output, copy = source.read_bytes(), tmp_path / "out", tmp_path / "in.jsonl"
+    copy.write_bytes(content)
+    process = start(saved_models / "keyed", [copy], output, "--shards", "3", "--workers", "1")
+    while not has_journal(output):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGSTOP)
+    if how == "removed":
+        copy.unlink()
+    else:
+        copy.write_bytes(content[: len(content) // 2] if how == "cut off" else content.replace(b"1", b"2"))
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=60)
+    reason = f"No such file or directory: '{copy}'"
+    if how != "removed":
+        reason = f"Input '{copy}' changed while it was read: all of it is predicted again"
+    assert (process.returncode, errors) == (1, f"{reason}. Nothing is lost: run again with --resume\n")
+    copy.write_bytes(content)
+    finish(saved_models, copy, output, "--shards", "3")
+    here, there = str(copy).encode(), str(source).encode()
+    assert {name: data.replace(here, there) for name, data in shards(output).items()} == uninterrupted

@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from model.batching import Batch, predict
 from tests.batch import ROOT
 
 INSTANCES = {
@@ -49,3 +54,27 @@ def test_c_api_and_python_package_agree(saved_models: Path) -> None:
     code = COMPARE.format(instances=INSTANCES, folder=str(saved_models))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [word for name in INSTANCES for word in (name, "equal")], done.stderr[-2000:]
+
+
+class Narrow:
+    """A runner whose memory holds four rows; with `rows` 0, none."""
+
+    name, fallback = "narrow", ""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what it is given."""
+        if len(inputs["x"]) > self.rows:
+            raise MemoryError
+        return {"y": inputs["x"]}
+
+
+def test_a_batch_beyond_this_processs_memory_is_halved() -> None:
+    """As often as needed; where not even a row fits, that is no fault of the row."""
+    parts = list(predict(Narrow(4), {"x": np.arange(100)}, 64))
+    rows = [int(row) for part in parts if isinstance(part, Batch) for row in part.outputs["y"]]
+    assert rows == list(range(100))
+    with pytest.raises(MemoryError):
+        list(predict(Narrow(0), {"x": np.arange(2)}, 64))

@@ -47,6 +47,24 @@ class Delivery:
         """Wait until all are there, or given up."""
         self._pool.shutdown()
 
+    def withdraw(self) -> None:
+        """Take away all that this run has brought there, the plan first: nobody may go on with it.
+
+        Raises:
+            BrokenOffError: that cannot be done now.
+        """
+        shards = self._folder.plan.shards
+        pairs = [shard_names(number, shards, self._table.kind) for number in range(shards)]
+        made = {name for pair in pairs for name in (*pair, _stats(pair[1]))}
+        try:
+            there = {item.uri.removeprefix(f"{self._base}/"): item for item in gcs.under(f"{self._base}/")}
+            for name in sorted(there, key=lambda name: name != f"{WORK}/{PLAN}"):
+                if name in made or name.startswith(f"{WORK}/"):
+                    gcs.delete(there[name])
+        except OSError as error:
+            msg = f"{error.strerror}: {str(error.filename)!r}"
+            raise BrokenOffError(msg) from None
+
     def _attempt(self, number: int, limited: bool) -> None:
         try:
             self.planned.wait()
@@ -93,7 +111,7 @@ class Delivery:
             objects[results] = made.with_suffix(".table")
             self._table.write(files.results, objects[results])
         if self._parity:
-            stats = objects[errors.replace("errors", "errors_stats")] = made.with_suffix(".stats")
+            stats = objects[_stats(errors)] = made.with_suffix(".stats")
             stats.write_text(stats_of(files.errors))
         return objects
 
@@ -111,6 +129,10 @@ class Delivery:
         write_json(waiting, msgspec.to_builtins(record))
         gcs.upload(waiting, f"{self._base}/{WORK}/{place.name}")
         waiting.replace(place)
+
+
+def _stats(errors: str) -> str:
+    return errors.replace("errors", "errors_stats")
 
 
 def crc32c(path: Path) -> str:

@@ -1,7 +1,9 @@
 """Patterns -> the input files of a run, each with its format and the name by which records and manifest call it."""
 
 import glob
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,6 +22,7 @@ class InputFile:
     size: int
     format: Format = Format.JSONL
     listed: Path | None = None  # where what a list names lies, under the SHA-256 of its name; None: where it says
+    stamp: tuple[int, int, int] | None = None  # inode, size, time of change when it was found
 
     @property
     def gzipped(self) -> bool:
@@ -85,8 +88,18 @@ def find_inputs(
             raise UnusableError(msg)
         for path in files:
             held = kind or format_of(path.name)
-            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), _size(path), held, listed))
+            stamp = _stamp(path)
+            found.setdefault(path.resolve(), InputFile(path, _name(path, roots), stamp[1], held, listed, stamp))
     return list(found.values())
+
+
+def changed_input(files: Sequence[InputFile]) -> str | None:
+    """Return the name of a file that is not what it was when it was found; one that is gone is another matter."""
+    for file in files:
+        with suppress(OSError, UnusableError):
+            if file.stamp and _stamp(file.path) != file.stamp:
+                return file.name
+    return None
 
 
 def _remote_files(pattern: str, kind: Format | None) -> list[RemoteFile]:
@@ -112,10 +125,11 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 - absolute patterns
 
 
-def _size(path: Path) -> int:
+def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        with path.open("rb"):
-            return path.stat().st_size
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            return found.st_ino, found.st_size, found.st_mtime_ns
     except OSError as error:
         msg = f"Cannot read {str(path)!r}: {error.strerror}"
         raise UnusableError(msg) from None

@@ -109,6 +109,9 @@ def _restore(folder: Path, objects: Objects) -> None:
         write_json(folder / MANIFEST, manifest)
         return
     plan = _content(objects, f"{WORK}/{PLAN}") or (manifest or {}).get("plan")
+    if not plan and (other := next((name for name in objects if name.startswith("prediction.")), None)):
+        msg = f"There is {other!r}, and no run that could go on. Choose another --output"
+        raise UnusableError(msg)
     if plan and plan != _held_plan(folder):
         _wipe(folder)
         write_json(folder / WORK / PLAN, plan)

@@ -22,7 +22,7 @@ from model.batch_predict.delivery import Delivery
 from model.batch_predict.folder import PLAN, Folder, open_folder, publish, write_json
 from model.batch_predict.formats import Format
 from model.batch_predict.identity import complete_plan
-from model.batch_predict.inputs import InputFile, find_inputs
+from model.batch_predict.inputs import InputFile, changed_input, find_inputs
 from model.batch_predict.kernel import predict_group
 from model.batch_predict.manifest import duplicate_facts, make_manifest, not_attempted
 from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Predictions
@@ -122,6 +122,7 @@ def _predict_all(
         ended.set()
         if delivery:
             delivery.finish()
+    _check_inputs(job.files, folder, delivery)
     _raise_error(totals)
     found = scan.result()
     left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
@@ -135,7 +136,20 @@ def _predict_all(
     return make_manifest(job, folder, found, totals, left, facts)
 
 
+def _check_inputs(files: Sequence[InputFile], folder: Folder, delivery: Delivery | None) -> None:
+    """See that all was read of the same files; else nobody knows what the blocks were made of, and none is kept."""
+    if name := changed_input(files):
+        (folder.work / PLAN).unlink(missing_ok=True)
+        if delivery:
+            delivery.withdraw()
+        msg = f"Input {name!r} changed while it was read: all of it is predicted again"
+        raise BrokenOffError(msg)
+
+
 def _raise_error(totals: Totals) -> None:
+    if isinstance(totals.error, MemoryError):
+        msg = "The process that predicts has no memory left"
+        raise BrokenOffError(msg)
     if totals.error:
         raise totals.error
 
