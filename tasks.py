@@ -42,13 +42,11 @@ from infra.steps.instances import instances_file
 from infra.steps.own_predictions import predict_here
 from infra.steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
 from infra.steps.uploads import check_operations, upload_model
-from infra.task_help import answer_help
 from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, need_option, whole_number
 
 # TensorFlow, polars and Google's clients load in seconds: the imports inside tasks keep `invoke --list` instant.
 # ruff: noqa: PLC0415
 
-answer_help()
 compile_once()
 
 # The model ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from invoke import Exit
@@ -18,6 +19,7 @@ from rich.table import Table
 
 INTERRUPTED = 130
 HELP = "--help"
+INSIDE = ContextVar("INSIDE", default=False)  # a task that calls others
 ANSWERED = threading.Event()  # set by a task's JSON: one that ends without gets an object that says why
 
 
@@ -49,7 +51,8 @@ def say(line: str) -> None:
 def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a decorator for tasks: a known mistake ends them with its line, Ctrl-C with how to go on; no traceback.
 
-    With --json an object that says why is stdout's last line then, unless the task has printed its facts.
+    With --json an object that says why is stdout's last line then, unless the task has printed its facts. Where a task
+    calls others, it is its own way to go on that Ctrl-C tells.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,14 +61,18 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
             ANSWERED.clear()
             if HELP in (*arguments, *options.values()):
                 _print_help()
+            outermost = None if INSIDE.get() else INSIDE.set(True)
             try:
-                return attempt(*arguments, **options)
+                return attempt(outermost is not None, *arguments, **options)
             except Exit as end:
                 if options.get("json") and end.code and not ANSWERED.is_set():
                     answer(True, {"error": (end.message or "what was said on stderr").strip()})
                 raise
+            finally:
+                if outermost:
+                    INSIDE.reset(outermost)
 
-        def attempt(*arguments: Any, **options: Any) -> Any:
+        def attempt(outermost: bool, *arguments: Any, **options: Any) -> Any:
             try:
                 return body(*arguments, **options)
             except mistakes as error:
@@ -75,8 +82,10 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
                 raise Exit(code=0) from None
             except OSError as error:
                 raise Exit(_os_error(error), 1) from None
-            except KeyboardInterrupt:  # on a terminal ^C has begun a line
-                start = "\n" if sys.stderr.isatty() else ""
+            except KeyboardInterrupt:
+                if not outermost:
+                    raise
+                start = "\n" if sys.stderr.isatty() else ""  # on a terminal ^C has begun a line
                 raise Exit(f"{start}Interrupted. {interrupted}", INTERRUPTED) from None
 
         return run
