@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from google.api_core.exceptions import BadRequest, Forbidden
 from google.cloud import storage
 
 from tests.cloud import LocalCloud, start_cloud
-from tests.storage import advance, new_bucket, storage_client
+from tests.storage import advance, call, new_bucket, storage_client
+
+UNIFORM = {"uniformBucketLevelAccess": {"enabled": True}}
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +118,19 @@ def test_a_retention_that_cannot_be_is_refused(client: storage.Client) -> None:
     for mode, until in (("Locked", datetime(2001, 1, 1, tzinfo=UTC)), ("Sealed", later), ("Locked", None)):
         with pytest.raises(BadRequest):
             retain(blob, mode, until)
+
+
+def test_uniform_access_is_for_good_after_ninety_days(tmp_path: Path) -> None:
+    """The bucket says until when it can be switched off, and is held to it."""
+    cloud = start_cloud(tmp_path)
+    made = call(cloud, "POST", "/storage/v1/b?project=p", json={"name": "uniform", "iamConfiguration": UNIFORM}).json()
+    until = made["iamConfiguration"]["uniformBucketLevelAccess"]["lockedTime"]
+    assert (datetime.fromisoformat(until) - datetime.fromisoformat(made["timeCreated"])).days == 90
+    off = {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": False}}}
+    switched = call(cloud, "PATCH", "/storage/v1/b/uniform", json=off).json()
+    assert switched["iamConfiguration"]["uniformBucketLevelAccess"] == {"enabled": False}
+    assert call(cloud, "PATCH", "/storage/v1/b/uniform", json={"iamConfiguration": UNIFORM}).status_code == 200
+    call(cloud, "POST", "/_local/clock", json={"advanceSeconds": 91 * 86400})
+    assert call(cloud, "PATCH", "/storage/v1/b/uniform", json=off).status_code == 400
+    assert call(cloud, "PATCH", "/storage/v1/b/uniform", json={"labels": {"a": "b"}}).status_code == 200
+    cloud.stop()

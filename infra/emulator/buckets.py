@@ -17,6 +17,7 @@ from infra.emulator.storage_bucket_rules import (
     check_bucket_name,
     check_retention_change,
     check_settings,
+    check_uniform,
     check_unmoved,
     completed,
 )
@@ -143,6 +144,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         check_settings(new)
         check_unmoved(old, new)
         check_retention_change(old, new)
+        check_uniform(old, new, call.cloud.now())
         _check_key(call, old, new)
         new |= {"metageneration": str(int(old["metageneration"]) + 1), "updated": call.cloud.now()}
         call.resources.put(BUCKETS, name, new)

@@ -1,7 +1,9 @@
 """What a bucket may be called, where it may stand, and what the service adds to what was sent."""
 
 import re
+from datetime import datetime, timedelta
 
+from infra.emulator.clock import text
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.resources import Json
 from infra.emulator.storage_lifecycle import check_lifecycle
@@ -20,6 +22,7 @@ STORAGE_CLASSES = {
     "DURABLE_REDUCED_AVAILABILITY",
     "RAPID",
 }
+UNIFORM_DAYS = 90  # for so long uniform access can be switched off again
 DAY = 86_400  # seconds
 LONGEST_RETENTION = 3_155_760_000  # seconds: a hundred years
 WORDS = {
@@ -80,7 +83,7 @@ def completed(body: Json, now: str) -> Json:
     location = str(body.get("location") or "US").upper()
     result: Json = {**body, "location": location, "storageClass": str(body.get("storageClass") or "STANDARD").upper()}
     result["locationType"] = "dual-region" if body.get("customPlacementConfig") else location_type(location)
-    result["iamConfiguration"] = _iam_configuration(body.get("iamConfiguration") or {})
+    result["iamConfiguration"] = _iam_configuration(body.get("iamConfiguration") or {}, now)
     policy = {"retentionDurationSeconds": SOFT_DELETE_SECONDS, **(body.get("softDeletePolicy") or {})}
     if (autoclass := body.get("autoclass") or {}).get("enabled"):
         since = {"toggleTime": now, "terminalStorageClassUpdateTime": now}
@@ -149,9 +152,22 @@ def check_retention_change(old: Json, new: Json) -> None:
         raise ApiError(403, msg, reason="forbidden")
 
 
-def _iam_configuration(sent: Json) -> Json:
-    """Return the access settings with the old name of uniform access beside the new one."""
-    uniform = sent.get("uniformBucketLevelAccess") or sent.get("bucketPolicyOnly") or {"enabled": False}
+def check_uniform(old: Json, new: Json, now: str) -> None:
+    """Raise 400 where access by lists would come back after its time is over."""
+    before, after = (body["iamConfiguration"]["uniformBucketLevelAccess"] for body in (old, new))
+    if before.get("enabled") and not after.get("enabled") and before.get("lockedTime", now) < now:
+        msg = f"Uniform bucket-level access of '{old['name']}' was enabled for over {UNIFORM_DAYS} days: it stays."
+        raise invalid(msg, reason="invalid")
+
+
+def _iam_configuration(sent: Json, now: str) -> Json:
+    """Return the access settings with the old name of uniform access beside the new one, and until when it can end."""
+    uniform = dict(sent.get("uniformBucketLevelAccess") or sent.get("bucketPolicyOnly") or {"enabled": False})
+    if uniform.get("enabled"):
+        until = datetime.fromisoformat(now) + timedelta(days=UNIFORM_DAYS)
+        uniform.setdefault("lockedTime", text(until))
+    else:
+        uniform.pop("lockedTime", None)
     return {
         "publicAccessPrevention": "inherited",
         **sent,
