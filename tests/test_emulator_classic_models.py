@@ -177,3 +177,21 @@ def test_cancelling_the_operation_takes_the_version_back(projects: Any, uri: str
     done = waited(projects, operation)
     assert done["error"]["code"] == 1
     assert done["metadata"]["isCancellationRequested"] is True
+
+
+def test_models_have_policies_and_projects_locations(projects: Any) -> None:
+    """A policy is kept under its etag and goes with its model; the regions say what they can do."""
+    model, models = make_model(projects, "with_policy"), projects.models()
+    bindings = [{"role": "roles/ml.modelUser", "members": ["user:ann@example.com"]}]
+    first = models.getIamPolicy(resource=model).execute()
+    models.setIamPolicy(resource=model, body={"policy": {**first, "bindings": bindings}}).execute()
+    assert models.getIamPolicy(resource=model).execute()["bindings"] == bindings
+    assert refused(models.setIamPolicy(resource=model, body={"policy": first}))[0] == 409
+    asked = {"permissions": ["ml.models.predict"]}
+    assert models.testIamPermissions(resource=model, body=asked).execute() == asked
+    models.delete(name=model).execute()
+    assert refused(models.getIamPolicy(resource=model))[0] == 404
+    assert refused(projects.jobs().getIamPolicy(resource=f"{PROJECT}/jobs/none"))[0] == 404
+    names = [one["name"] for one in projects.locations().list(parent=PROJECT).execute()["locations"]]
+    assert projects.locations().get(name=names[0]).execute()["capabilities"][0]["type"] == "BATCH_PREDICTION"
+    assert refused(projects.locations().get(name=f"{PROJECT}/locations/mars"))[0] == 404

@@ -7,6 +7,7 @@ import pytest
 import requests
 from googleapiclient.errors import HttpError
 
+from infra.regions import REGIONS
 from tests.cloud import LocalCloud
 from tests.vertex import PARENT, SERVED, client, make_bucket, model_body, put_model, put_object, wait_operation
 from tests.vertex_jobs import instances, job_body
@@ -74,3 +75,12 @@ def test_jobs_and_endpoints_take_models_of_their_location(local_cloud: LocalClou
         body = {"deployedModel": {"model": model, "dedicatedResources": SERVED}}
         error = _refused(endpoints.deployModel(endpoint=made["response"]["name"], body=body))
         assert (error["status"], "'europe-west4'" in error["message"]) == ("INVALID_ARGUMENT", True)
+
+
+def test_every_region_of_a_stack_is_a_location(local_cloud: LocalCloud) -> None:
+    """Whatever region a stack may be in, the local cloud has it."""
+    listed = requests.get(f"{local_cloud.url}/aiplatform/v1/projects/p/locations?pageSize=100", timeout=30).json()
+    assert {location["locationId"] for location in listed["locations"]} >= REGIONS
+    place = f"{local_cloud.url}/aiplatform/v1/projects/p/locations"
+    assert requests.get(f"{place}/europe-west9", timeout=30).json()["displayName"] == "Paris"
+    assert requests.get(f"{place}/mars-north1", timeout=30).status_code == 404

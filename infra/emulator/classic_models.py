@@ -23,6 +23,7 @@ from infra.emulator.classic_records import (
     wrong_state,
 )
 from infra.emulator.errors import ApiError
+from infra.emulator.policies import forget_policy
 from infra.emulator.resources import Json
 from infra.emulator.vertex_rules import apply_mask
 
@@ -101,6 +102,7 @@ def delete(call: Call) -> Json:
         if versions_of(call.resources, name):
             raise _has_versions()
         call.resources.delete(MODELS, name)
+        forget_policy(call, name)
     return classic_operations.finished(call, "DELETE_MODEL", name)
 
 
