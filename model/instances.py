@@ -4,23 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any, Union
+from typing import Any, Union
 
 import msgspec
 import numpy as np
 import orjson
 
-from model.columns import Base64, ValueFaultError, faults_of, shape_of, to_array
+from model.columns import ValueFaultError, faults_of, shape_of, to_array
 from model.explanations import Refused, reject_all
+from model.instance_types import bare_type, row_type, single_value
 from model.lines import Lines, as_lines
 from model.rejections import Rejection, duplicate_field, read_key
 from model.signature import Signature, TensorSpec
 from model.template import Template, fits, template_of
 from model.uniform_lines import Uniform, read_uniform
 
-INTEGERS = {"int8": (8, True), "int16": (16, True), "int32": (32, True), "int64": (64, True)}
-INTEGERS |= {"uint8": (8, False), "uint16": (16, False), "uint32": (32, False)}
-LONGEST_TUPLE = 64  # a fixed tuple decodes faster than a list; longer rows are lists with a checked length
 REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 COLON = ord(":")
 ALL: list[int] = []
@@ -156,7 +154,7 @@ class InstanceDecoder:
 
     def _columns(self, rows: list[Any]) -> list[list[Any]]:
         if self.single:
-            return [[_single(row) if type(row) is self.row_type else row for row in rows]]
+            return [[single_value(row) if type(row) is self.row_type else row for row in rows]]
         return [list(map(attrgetter(f"f{n}"), rows)) for n in range(len(self.signature.inputs))]
 
     def _faults(self, columns: list[list[Any]]) -> dict[int, tuple[str, str]]:
@@ -182,77 +180,12 @@ class InstanceDecoder:
 
 def instance_decoder(signature: Signature) -> InstanceDecoder:
     """Make the decoder of a signature's instances."""
-    row = _row_type(signature)
+    row = row_type(signature)
     wanted: Any = row
     if len(signature.inputs) == 1:
-        wanted = Union[row, _bare_type(signature.inputs[0])]  # noqa: UP007 - `row` is made at run time
+        wanted = Union[row, bare_type(signature.inputs[0])]  # noqa: UP007 - `row` is made at run time
     names = tuple(orjson.dumps(spec.alias) for spec in signature.inputs)
     return InstanceDecoder(signature, msgspec.json.Decoder(wanted).decode, row, names)
-
-
-def _row_type(signature: Signature) -> type:
-    fields: list[Any] = [(f"f{n}", _value_type(spec)) for n, spec in enumerate(signature.inputs)]
-    rename = {f"f{n}": spec.alias for n, spec in enumerate(signature.inputs)}
-    if len(fields) == 1 and signature.inputs[0].dtype == "string" and signature.inputs[0].shape == (None,):
-        # {"b64": …} alone is the value itself; msgspec cannot tell two kinds of object apart, so it is a field here
-        fields = [("f0", _value_type(signature.inputs[0]) | msgspec.UnsetType, msgspec.UNSET)]
-        if signature.inputs[0].alias != "b64":
-            fields.append(("b64", bytes | msgspec.UnsetType, msgspec.UNSET))
-        return msgspec.defstruct(
-            "Instance",
-            fields,
-            rename=rename,
-            forbid_unknown_fields=True,
-            gc=False,
-            namespace={"__post_init__": _one_of},
-        )
-    return msgspec.defstruct("Instance", fields, rename=rename, forbid_unknown_fields=True, gc=False)
-
-
-def _one_of(row: Any) -> None:
-    given = [name for name in row.__struct_fields__ if getattr(row, name) is not msgspec.UNSET]
-    if len(given) > 1:
-        msg = "Object contains unknown field `b64`"
-        raise ValueError(msg)
-    if not given:
-        msg = f"Object missing required field `{row.__struct_encode_fields__[0]}`"
-        raise ValueError(msg)
-
-
-def _single(row: Any) -> Any:
-    value = row.f0
-    return Base64(row.b64) if value is msgspec.UNSET else value
-
-
-def _bare_type(spec: TensorSpec) -> Any:
-    return str if spec.dtype == "string" and spec.shape == (None,) else _value_type(spec)
-
-
-def _value_type(spec: TensorSpec) -> Any:
-    value = _leaf_type(spec.dtype)
-    dims = (spec.shape or (None,))[1:]
-    for size in reversed(dims):
-        if size is None:
-            value = list[value]  # type: ignore[valid-type]
-        elif 0 < size <= LONGEST_TUPLE and value == _leaf_type(spec.dtype):
-            value = tuple[(value,) * size]  # type: ignore[misc]
-        else:
-            value = Annotated[list[value], msgspec.Meta(min_length=size, max_length=size)]  # type: ignore[valid-type]
-    return value
-
-
-def _leaf_type(dtype: str) -> Any:
-    if dtype == "string":
-        return str | Base64
-    if dtype == "bool":
-        return bool
-    if dtype == "uint64":
-        return Annotated[int, msgspec.Meta(ge=0)]
-    if dtype not in INTEGERS:
-        return float
-    bits, signed = INTEGERS[dtype]
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    return Annotated[int, msgspec.Meta(ge=low, le=high)]
 
 
 def _merged(uniform: Uniform, rest: Decoded) -> Decoded:

@@ -1,6 +1,5 @@
 """A whole run: workers start, the model is loaded beside them, each worker is served until no shard is left."""
 
-import multiprocessing
 import os
 import queue
 import shutil
@@ -9,10 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from ctypes import c_bool, c_int64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
@@ -23,34 +20,21 @@ from model.batch_predict.folder import PLAN, Folder, open_folder, publish, write
 from model.batch_predict.formats import Format
 from model.batch_predict.identity import complete_plan
 from model.batch_predict.inputs import InputFile, changed_input, find_inputs
-from model.batch_predict.kernel import predict_group
 from model.batch_predict.manifest import duplicate_facts, make_manifest, not_attempted
-from model.batch_predict.messages import BrokenOff, Done, Inputs, NextShard, Predictions
 from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.readers import read_headers
 from model.batch_predict.remote_output import take_over
 from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
+from model.batch_predict.service import Service, end_workers, serve, start_workers
 from model.batch_predict.settings import BrokenOffError, Settings
 from model.batch_predict.shard import Entry, delivered, last_entry, open_shard, shard_files
 from model.batch_predict.tables import Table
 from model.batch_predict.totals import Totals
 from model.batch_predict.transforms import fitting
-from model.batch_predict.worker import Job, work
+from model.batch_predict.worker import Job
 from model.lifetime import die_with
-from model.runner import Runner, load
 from model.signature import UnusableModelError, read_signature
-
-
-@dataclass(frozen=True)
-class Service:
-    """What the threads that serve workers share."""
-
-    runner: "Future[Runner]"
-    totals: Totals
-    shards: "queue.SimpleQueue[int]"
-    batch_size: int
-    delivery: Delivery | None = None
 
 
 def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict[str, Any]:
@@ -109,16 +93,16 @@ def _predict_all(
     totals = _totals(settings, job.files, folder)
     if delivery:
         delivery.fail = totals.fail
-    workers = _start_workers(job, min(settings.workers, len(job.plan)))
+    workers = start_workers(job, min(settings.workers, len(job.plan)))
     if settings.parent is not None:
         die_with(settings.parent)
     ended = threading.Event()
     scan: Future[Scan] = _in_background(lambda: _scan(job, folder, settings, ended, delivery))
     service = Service(Future(), totals, queue.SimpleQueue(), folder.plan.batch_size, delivery)
     try:
-        runner = _serve(service, job, workers, watches)
+        runner = serve(service, job, workers, watches)
     finally:
-        _end(workers)
+        end_workers(workers)
         ended.set()
         if delivery:
             delivery.finish()
@@ -172,19 +156,6 @@ def _kept(folder: Folder, number: int) -> Entry:
     return shard.entry
 
 
-def _start_workers(job: Job, count: int) -> list[tuple[BaseProcess, Connection]]:
-    """Fork the workers: this process has no threads yet, and TensorFlow is not loaded."""
-    context = multiprocessing.get_context("fork")
-    workers: list[tuple[BaseProcess, Connection]] = []
-    for _ in range(count):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(job, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        workers.append((process, ours))
-    return workers
-
-
 def _in_background(function: Callable[[], Any]) -> "Future[Any]":
     future: Future[Any] = Future()
 
@@ -216,78 +187,3 @@ def _scan(job: Job, folder: Folder, settings: Settings, ended: threading.Event, 
         if delivery:
             delivery.planned.set()
     return scan
-
-
-def _serve(
-    service: Service,
-    job: Job,
-    workers: Sequence[tuple[BaseProcess, Connection]],
-    watches: Sequence[Callable[[Totals], None]],
-) -> Runner:
-    for number in range(len(job.plan)):
-        if not delivered(job.folder, number):
-            service.shards.put(number)
-    threads = [threading.Thread(target=_attend, args=(service, *worker), daemon=True) for worker in workers]
-    for thread in threads:
-        thread.start()
-    runner = load(job.settings.saved_model, job.signature, job.settings.runner)
-    service.runner.set_result(runner)
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.05)
-            _look(watches, service.totals)
-    service.totals.ended = True
-    _look(watches, service.totals)
-    return runner
-
-
-def _look(watches: Sequence[Callable[[Totals], None]], totals: Totals) -> None:
-    for watch in watches:
-        watch(totals)
-
-
-def _attend(service: Service, process: BaseProcess, connection: Connection) -> None:
-    """Serve one worker until it ends."""
-    try:
-        while not isinstance(message := connection.recv(), BrokenOff):
-            _answer(service, connection, message)
-        service.totals.fail(BrokenOffError(message.message))
-    except (EOFError, ConnectionError):
-        process.join(1)
-        if process.exitcode:
-            service.totals.fail(BrokenOffError(f"A worker process ended with code {process.exitcode}"))
-    except Exception as error:  # noqa: BLE001 - raised again by the main thread
-        service.totals.fail(error)
-        connection.close()
-
-
-def _answer(service: Service, connection: Connection, message: NextShard | Inputs | Done) -> None:
-    if isinstance(message, Inputs):
-        runner = service.runner.result()
-        groups = [predict_group(runner, group, service.batch_size) for group in message.groups]
-        connection.send(Predictions(groups, service.totals.stop.is_set()))
-    elif isinstance(message, Done):
-        service.totals.add(message)
-    else:
-        if message.whole is not None and service.delivery:
-            service.delivery.start(message.whole)
-        connection.send(_next_shard(service))
-
-
-def _next_shard(service: Service) -> int | None:
-    if service.totals.stop.is_set():
-        return None
-    try:
-        return service.shards.get_nowait()
-    except queue.Empty:
-        return None
-
-
-def _end(workers: Sequence[tuple[BaseProcess, Connection]]) -> None:
-    for process, connection in workers:
-        if process.is_alive():
-            process.join(0.5 if process.exitcode is None else 0)
-        if process.is_alive():
-            process.kill()
-        process.join()
-        connection.close()
