@@ -99,7 +99,6 @@ def test_notifications_are_refused_with_their_reason(client: storage.Client) -> 
         ("relocate", "storage.buckets.relocate"),
         ("o/bulkRestore", "storage.objects.bulkRestore"),
         ("folders", "storage.folders.insert"),
-        ("managedFolders", "storage.managedFolders.insert"),
         ("anywhereCaches", "storage.anywhereCaches.insert"),
     ],
 )

@@ -31,7 +31,7 @@ def set_iam_policy(call: Call) -> Json:
         if call.body.get("etag") not in {None, "", present["etag"]}:
             msg = "The policy was changed since it was read. Read it again, then write."
             raise ApiError(412, msg, reason="conditionNotMet")
-        policy = _checked_policy(call.body)
+        policy = checked_policy(call.body)
         call.resources.put(POLICIES, name, policy)
     return {**_identity(name), **policy}
 
@@ -62,7 +62,7 @@ def _first_policy() -> Json:
     }
 
 
-def _checked_policy(body: Json) -> Json:
+def checked_policy(body: Json) -> Json:
     """Return the policy to store; raise 400 where a binding has no role, no members or malformed ones."""
     sent = [merged({}, binding) for binding in body.get("bindings") or [] if binding]
     bindings = [binding for binding in sent if binding.get("members")]

@@ -26,6 +26,7 @@ from infra.emulator.storage_pages import decode_token, encode_token, page_size
 from infra.emulator.storage_resource import base_of, bucket_resource, etag_of, merged
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, bury_bucket, grave_of
 
+MANAGED_FOLDERS = "storage.managedFolders"
 TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
 OWNED = "Your previous request to create the named bucket succeeded and you already own it."
 NOT_EMPTY = "The bucket you tried to delete is not empty."
@@ -110,7 +111,7 @@ def delete(call: Call) -> None:
     with discarding(call.cloud) as freed, call.resources.transaction():
         bucket = require_bucket(call.cloud, name)
         _check_versions(call, bucket)
-        if not catalog.is_empty(call.cloud, name):
+        if not catalog.is_empty(call.cloud, name) or call.resources.list(MANAGED_FOLDERS, f"{name}/"):
             raise already_exists(NOT_EMPTY, reason="conflict")
         freed.extend(bury_bucket(call.cloud, bucket))
         call.resources.delete(BUCKETS, name)
