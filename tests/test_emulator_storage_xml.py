@@ -1,6 +1,7 @@
 """Writing through the XML API: parts in parallel, plain PUTs and DELETEs."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,38 @@ def test_a_put_can_copy(local_cloud: LocalCloud, bucket: storage.Bucket) -> None
     assert (first.content_type, first.metadata) == ("text/plain", {"k": "v"})
     assert (second.content_type, second.metadata) == ("text/csv", None)
     assert first.download_as_bytes() == second.download_as_bytes() == b"content"
+
+
+def test_uploads_and_their_parts_are_listed(local_cloud: LocalCloud, bucket: storage.Bucket) -> None:
+    """Those under way, in pages by name and id; the parts by number; neither once an upload is over."""
+    place = f"/{new_bucket(bucket.client).name}"
+    sessions = {}
+    for name in ("b", "a/1", "a/2"):
+        begun = call(local_cloud, "POST", f"{place}/{name}?uploads").text
+        sessions[name] = re.search(r"<UploadId>(.*)</UploadId>", begun)[1]  # type: ignore[index]
+    every = call(local_cloud, "GET", f"{place}?uploads").text
+    assert re.findall(r"<Key>(.*?)</Key>", every) == ["a/1", "a/2", "b"]
+    first = call(local_cloud, "GET", f"{place}?uploads&prefix=a/&max-uploads=1").text
+    marks = re.findall(r"<Next(?:Key|UploadId)Marker>(.*?)<", first)
+    assert (re.findall(r"<Key>(.*?)</Key>", first), marks) == (["a/1"], ["a/1", sessions["a/1"]])
+    rest = call(local_cloud, "GET", f"{place}?uploads&prefix=a/&key-marker={marks[0]}&upload-id-marker={marks[1]}").text
+    assert (re.findall(r"<Key>(.*?)</Key>", rest), "<IsTruncated>false<" in rest) == (["a/2"], True)
+    upload = f"{place}/b?uploadId={sessions['b']}"
+    for number in (2, 1, 3):
+        assert call(local_cloud, "PUT", f"{upload}&partNumber={number}", data=b"x" * number).status_code == 200
+    shown = call(local_cloud, "GET", f"{upload}&max-parts=2").text
+    assert re.findall(r"<PartNumber>(\d)</PartNumber><ETag>.{34}</ETag><Size>(\d)<", shown) == [("1", "1"), ("2", "2")]
+    assert "<NextPartNumberMarker>2</NextPartNumberMarker>" in shown
+    assert "<Size>3<" in call(local_cloud, "GET", f"{upload}&part-number-marker=2").text
+    assert call(local_cloud, "DELETE", upload).status_code == 204
+    assert call(local_cloud, "GET", upload).status_code == 404
+
+
+def test_buckets_say_their_place_and_whether_they_keep_versions(
+    local_cloud: LocalCloud, bucket: storage.Bucket
+) -> None:
+    """As clients of S3 ask before they begin."""
+    kept = new_bucket(bucket.client, versioning_enabled=True)
+    assert "<LocationConstraint>US-CENTRAL1<" in call(local_cloud, "GET", f"/{kept.name}?location").text
+    assert "<Status>Enabled</Status>" in call(local_cloud, "GET", f"/{kept.name}?versioning").text
+    assert "Status" not in call(local_cloud, "GET", f"/{bucket.name}?versioning").text

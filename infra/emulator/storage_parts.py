@@ -35,7 +35,7 @@ async def put(request: Request, cloud: Cloud, session: str) -> Response:
     if not number.isdecimal() or not 0 < int(number) <= MOST_PARTS:
         msg = f"Part number {number!r} is not between 1 and {MOST_PARTS}."
         raise invalid(msg)
-    await asyncio.to_thread(_load, cloud, session)
+    await asyncio.to_thread(load, cloud, session)
     writer = await asyncio.to_thread(open_writer, cloud.state, f"{session}.{new_key()}")
     try:
         await pump(request.stream(), writer.write)
@@ -48,7 +48,7 @@ async def put(request: Request, cloud: Cloud, session: str) -> Response:
 def complete(upload: Upload, session_id: str, body: bytes) -> str:
     """Join the parts that the body names into the object."""
     cloud = upload.cloud
-    session = _load(cloud, session_id)
+    session = load(cloud, session_id)
     files = _files(cloud, session_id, body)
     with discarding(cloud) as freed:
         writer = open_writer(cloud.state, checksums=Checksums(md5=None))
@@ -73,7 +73,7 @@ def complete(upload: Upload, session_id: str, body: bytes) -> str:
 
 def abort(cloud: Cloud, session_id: str) -> None:
     """Give an upload up and remove its parts."""
-    session = _load(cloud, session_id)
+    session = load(cloud, session_id)
     sessions.note(session, sessions.CANCELLED, session.body)
     _drop(cloud, session_id)
 
@@ -93,7 +93,8 @@ def _keep_part(request: Upload, key: tuple[str, int], writer: BlobWriter) -> Res
     return Response(headers=headers)
 
 
-def _load(cloud: Cloud, session_id: str) -> Session:
+def load(cloud: Cloud, session_id: str) -> Session:
+    """Return an upload that is under way. Raises ApiError 404."""
     session = sessions.load(cloud, session_id)
     if session.state != sessions.OPEN:
         msg = f"The upload {session_id!r} is over: {session.state}."

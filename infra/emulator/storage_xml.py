@@ -22,6 +22,7 @@ from infra.emulator.storage_resource import object_etag
 from infra.emulator.storage_signatures import EXPIRED, check_signature
 from infra.emulator.storage_uploads import GONE, Upload, store, upload_of
 from infra.emulator.storage_xml_lists import list_bucket
+from infra.emulator.storage_xml_uploads import parts_of
 from infra.emulator.unforeseen import unforeseen
 
 CODES = {
@@ -81,7 +82,7 @@ async def _answer(request: Request) -> Response:
         msg = f"{request.method} {request.url.path} is not implemented by the local cloud. Use the JSON API."
         raise unimplemented(msg)
     if request.method in {"GET", "HEAD"}:
-        return await to_thread.run_sync(_content, upload, request.method == "HEAD")
+        return await _read(request, upload)
     if query.keys() & {"uploads", "uploadId"}:
         return await _parts(request, upload)
     if "upload_id" in query or "x-goog-resumable" in request.headers:
@@ -93,6 +94,15 @@ async def _answer(request: Request) -> Response:
         return Response(status_code=204)
     msg = "POST of forms is not implemented by the local cloud. Use PUT."
     raise unimplemented(msg)
+
+
+async def _read(request: Request, upload: Upload) -> Response:
+    """Answer an object's bytes, or the parts of an upload that is under way."""
+    session = request.query_params.get("uploadId")
+    if session is None:
+        return await to_thread.run_sync(_content, upload, request.method == "HEAD")
+    place = (upload.cloud, upload.bucket, upload.name, session, upload.query)
+    return document(await to_thread.run_sync(parts_of, *place))
 
 
 async def _resumed(request: Request) -> Response:

@@ -6,13 +6,14 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from infra.emulator.calls import Cloud
-from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
 from infra.emulator.storage_catalog import StoredObject, successor
 from infra.emulator.storage_conditions import Query, first, integer
 from infra.emulator.storage_listing import Entry, entries, listing_of
 from infra.emulator.storage_pages import LARGEST_PAGE, encode_token
 from infra.emulator.storage_resource import object_etag
+from infra.emulator.storage_xml_uploads import bucket_setting
 
 NAMESPACE = "http://doc.s3.amazonaws.com/2006-03-01"
 # Settings of a bucket that this API reads by a parameter without a value.
@@ -23,11 +24,10 @@ SUBRESOURCES = frozenset(
 
 
 def list_bucket(cloud: Cloud, bucket: str, query: Query) -> str:
-    """Return the ListBucketResult of a bucket."""
+    """Return the ListBucketResult of a bucket, or what else a parameter of its address asks for."""
     require_bucket(cloud, bucket)
     if asked := SUBRESOURCES & set(query):
-        msg = f"GET /{bucket}?{min(asked)} is not implemented by the local cloud. Use the JSON API."
-        raise unimplemented(msg)
+        return bucket_setting(cloud, bucket, min(asked), query)
     second = first(query, "list-type") == "2"
     limit = _limit(query)
     token = first(query, "continuation-token") if second else ""
