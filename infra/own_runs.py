@@ -45,7 +45,7 @@ def plan_run(
     return BatchRun(run_id, stack, wrapper, "", version["artifactUri"], file, digest, truth, output, on)
 
 
-def predict(outputs: Mapping[str, Any], run: BatchRun, flags: Sequence[str] = ()) -> dict[str, Any]:
+def predict(outputs: Mapping[str, Any], run: BatchRun, policy: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     """Run a program to its end and return its summary; what it says on the way goes to this process's stderr.
 
     Raises:
@@ -53,7 +53,7 @@ def predict(outputs: Mapping[str, Any], run: BatchRun, flags: Sequence[str] = ()
     """
     source = _shared_instances(outputs, run) if run.on == BEAM else run.instances
     told = ["--saved-model", run.model, "--input", source, "--output", run.output, "--json", *_runner(outputs, run)]
-    command = [*_interpreter(run.on), "-m", PROGRAMS[run.on], *told, *flags]
+    command = [*_interpreter(run.on), "-m", PROGRAMS[run.on], *told, "--on-duplicate-key", policy, *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, env=_environment(outputs), text=True, check=False)
     if done.returncode:
         again = f"Correct that, then run: invoke predict --on {run.on} --wrapper {run.wrapper} --stack {run.stack}"

@@ -5,7 +5,7 @@ import time
 
 from infra import batch_runs, own_runs
 from infra.reporting import say
-from infra.steps.instances import instances_file
+from infra.steps.instances import instances_file, known_policy
 from infra.steps.places import JOBS
 from infra.task_options import Facts
 
@@ -27,6 +27,6 @@ def predict_here(
         instances = str(file)
     run = own_runs.plan_run(found, stack, wrapper, instances, targets, on)
     say(f"run {run.id}: {run.instances} -> {run.model}, on {on}")
-    summary = own_runs.predict(found, run, shlex.split(beam_options))
+    summary = own_runs.predict(found, run, known_policy(on_duplicate_key), shlex.split(beam_options))
     batch_runs.remember(run, JOBS)
     return own_runs.facts(run, summary, time.monotonic() - began)

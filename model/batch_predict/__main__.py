@@ -16,11 +16,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from model.batch_predict.options import (
     add_run_options,
-    fallback_lines,
     positive,
     processors,
     run_settings,
     summary_of,
+    warnings_of,
 )
 from model.batch_predict.parity import SERVICES
 from model.batch_predict.progress import Watch, chosen_watches
@@ -85,21 +85,12 @@ def _refuse(message: str, code: Exit) -> int:
 def _report(manifest: dict[str, Any], options: argparse.Namespace) -> None:
     count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed, {not_attempted:,} not attempted"
     print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
-    for line in fallback_lines(manifest):
+    for line in warnings_of(manifest, options.output):
         print(line, file=sys.stderr)
-    if manifest["failed"]:
-        codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
-        print(
-            f"warning: {manifest['failed']:,} failed ({codes}): {options.output}/prediction.errors-*", file=sys.stderr
-        )
-    if manifest["duplicate_keys"]:
-        again = f"{manifest['duplicate_keys']:,} instances have the key of another, which predictions do not tell apart"
-        print(f"warning: {again}: {manifest['first_duplicates'][0]}", file=sys.stderr)
     if manifest["stopped_at"]:
         print(f"stopped: more than {options.max_errors} failed, at {manifest['stopped_at']}", file=sys.stderr)
     if options.json:
-        duplicates = {"duplicate_keys": manifest["duplicate_keys"]}
-        print(json.dumps(summary_of(manifest, options.output) | duplicates))
+        print(json.dumps(summary_of(manifest, options.output)))
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -112,7 +103,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         parent=starter() if options.die_with_parent else None,
         listed=options.listed,
         parity=options.parity,
-        on_duplicate_key=options.on_duplicate_key,
         predictions_format=TableFormat(options.predictions_format),
     )
 
@@ -129,7 +119,6 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(parser)
     add = parser.add_argument
     add("--workers", type=positive, metavar="N", help="parser processes (default: one per processor)")
-    add("--on-duplicate-key", choices=("error", "keep"), default="keep", help="refuse, or count and tell (default)")
     add("--predictions-format", choices=list(TableFormat), default="jsonl", help="of the result shards")
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
     add(

@@ -5,16 +5,18 @@ into portions that fit into memory, and only within a portion are keys compared.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 
 from model.batch_predict.kernel import Pending
+from model.batch_predict.settings import UnusableError
 from model.batch_predict.transforms import Sent
 from model.instances import Group
 from model.signature import Signature, TensorSpec
@@ -142,6 +144,24 @@ def _bounds(files: Sequence[Path]) -> tuple[int, int, int]:
         lowest, highest = (min(lowest, low), max(highest, high)) if count else (low, high)
         count += len(keys)
     return lowest, highest, count
+
+
+def facts_of(found: Duplicates, place: Callable[[int, int], str]) -> dict[str, Any]:
+    """Return what a manifest says of duplicate keys; `place` names a line of a range."""
+    first = [f"the key of {place(*one)} stands at {place(*again)} again" for one, again in found.first]
+    return {"duplicate_keys": found.count, "first_duplicates": first}
+
+
+def refuse_duplicates(facts: Mapping[str, Any]) -> None:
+    """Refuse them, where the policy calls them an error.
+
+    Raises:
+        UnusableError: there are some.
+    """
+    if facts["duplicate_keys"]:
+        remedy = "Make keys unique, or run again with --resume --on-duplicate-key keep"
+        msg = f"{facts['first_duplicates'][0]} ({facts['duplicate_keys']:,} in all). {remedy}"
+        raise UnusableError(msg)
 
 
 def _portions(files: Sequence[Path], folder: Path) -> Iterator[np.ndarray]:

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.blocks import Position
-from model.batch_predict.duplicate_keys import find_duplicates
+from model.batch_predict.duplicate_keys import facts_of, find_duplicates, refuse_duplicates
 from model.batch_predict.folder import Folder, shard_names
 from model.batch_predict.identity import Plan, complete_plan
 from model.batch_predict.readers import count_instances
 from model.batch_predict.scan import Scan
-from model.batch_predict.settings import State, UnusableError
+from model.batch_predict.settings import State
 from model.batch_predict.shard import Counts, Entry, last_entry, shard_files
 from model.batch_predict.tables import TableFormat
 from model.batch_predict.totals import Totals
@@ -48,12 +48,10 @@ def duplicate_facts(job: Job) -> dict[str, Any]:
         before = job.lines_before[number] if part.start else 0
         return f"{job.files[part.file].name} line {before + line + 1}"
 
-    first = [f"the key of {place(*one)} stands at {place(*again)} again" for one, again in found.first]
-    if found.count and job.settings.on_duplicate_key == "error":
-        remedy = "Make keys unique, or run again with --resume --on-duplicate-key keep"
-        msg = f"{first[0]} ({found.count:,} in all). {remedy}"
-        raise UnusableError(msg)
-    return {"duplicate_keys": found.count, "first_duplicates": first}
+    facts = facts_of(found, place)
+    if job.settings.on_duplicate_key == "error":
+        refuse_duplicates(facts)
+    return facts
 
 
 def make_manifest(

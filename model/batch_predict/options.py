@@ -30,6 +30,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="N", help="scatter the rows over the shards; default: in input order")
     add("--with-instance", action="store_true", help='write {"instance": …, "prediction": …} as Vertex AI does')
     add("--max-errors", type=threshold, metavar="N|P%", help="how many rows may fail")
+    add("--on-duplicate-key", choices=("error", "keep"), default="keep", help="refuse, or count and tell (default)")
     add("--resume", action="store_true", help="continue the run that the output folder holds")
     add_options(parser)
     add("--json", action="store_true", help="a JSON summary as the last line of standard output")
@@ -49,6 +50,7 @@ def run_settings(options: argparse.Namespace, **others: Any) -> Settings:
         with_instance=options.with_instance or bool(config.of_objects or config.type),
         resume=options.resume,
         max_errors=options.max_errors,
+        on_duplicate_key=options.on_duplicate_key,
         config=config,
         instances_format=Format(options.instances_format) if options.instances_format else None,
         csv_rows=options.csv_rows,
@@ -63,14 +65,22 @@ def model_folder(place: str) -> Path:
 
 def summary_of(manifest: dict[str, Any], output: object) -> dict[str, Any]:
     """Return what a run's JSON summary says."""
-    names = (*SUMMARY, "shards", "workers", "runner", "fallback", "seconds")
+    names = (*SUMMARY, "shards", "workers", "runner", "fallback", "seconds", "duplicate_keys")
     return {"output": str(output)} | {name: manifest.get(name, "") for name in names}
 
 
-def fallback_lines(manifest: dict[str, Any]) -> list[str]:
-    """Say why a run fell back to TensorFlow's Python package, where it did."""
-    reason = manifest.get("fallback", "")
-    return [f"warning: predicted by TensorFlow's Python package, for its C API cannot be used: {reason}"] * bool(reason)
+def warnings_of(manifest: dict[str, Any], output: object) -> list[str]:
+    """Say in lines what a person should know of a run that has ended."""
+    lines = []
+    if reason := manifest.get("fallback"):
+        lines.append(f"predicted by TensorFlow's Python package, for its C API cannot be used: {reason}")
+    if manifest["failed"]:
+        codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
+        lines.append(f"{manifest['failed']:,} failed ({codes}): {output}/prediction.errors-*")
+    if manifest["duplicate_keys"]:
+        again = f"{manifest['duplicate_keys']:,} instances have the key of another, which predictions do not tell apart"
+        lines.append(f"{again}: {manifest['first_duplicates'][0]}")
+    return [f"warning: {line}" for line in lines]
 
 
 def processors() -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from model.batch_predict.duplicate_keys import find_duplicates, notes_of
+from model.batch_predict.duplicate_keys import facts_of, find_duplicates, notes_of
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import Kernel
@@ -189,8 +189,7 @@ def _duplicates(check: Check, found: Sequence[Findings], before: dict[int, int])
     def place(number: int, line: int) -> str:
         return f"{check.files[parts[number].file].name} line {before[number] + line + 1}"
 
-    first = [f"the key of {place(*one)} stands at {place(*again)} again" for one, again in duplicates.first]
-    return {"duplicate_keys": duplicates.count, "first_duplicates": first}
+    return facts_of(duplicates, place)
 
 
 def describe(summary: Mapping[str, Any], policy: str) -> list[str]:

@@ -16,8 +16,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import msgspec
 
+from model.batch_predict.duplicate_keys import refuse_duplicates
 from model.batch_predict.manifest import AccountingError
-from model.batch_predict.options import add_run_options, fallback_lines, positive, run_settings, summary_of
+from model.batch_predict.options import add_run_options, positive, run_settings, summary_of, warnings_of
 from model.batch_predict.settings import Exit, Threshold, UnusableError
 from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
@@ -31,7 +32,7 @@ from model.beam_predict.runners import (
     stage_source,
     template,
 )
-from model.beam_predict.work import Work
+from model.beam_predict.work import DUPLICATES, WORK, Work
 from model.signature import UnusableModelError
 
 LOOK_SECONDS = 5.0
@@ -73,6 +74,8 @@ def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | 
         with _progress(work):
             result.wait_until_finish()
     content = read(work.manifest)
+    if content is None and (duplicates := read(work.place(WORK, DUPLICATES))):
+        refuse_duplicates(msgspec.json.decode(duplicates))
     if content is None:
         msg = f"no manifest at {work.manifest!r}"
         raise AccountingError(msg)
@@ -102,13 +105,8 @@ def _progress(work: Work) -> Iterator[None]:
 def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
     count = "{instances:,} instances: {predicted:,} predicted, {failed:,} failed"
     print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
-    for line in fallback_lines(manifest):
+    for line in warnings_of(manifest, options.output):
         print(line, file=sys.stderr)
-    if manifest["failed"]:
-        codes = ", ".join(f"{code} {rows:,}" for code, rows in manifest["error_codes"].items())
-        print(
-            f"warning: {manifest['failed']:,} failed ({codes}): {options.output}/prediction.errors-*", file=sys.stderr
-        )
     if options.json:
         print(json.dumps(summary_of(manifest, options.output)))
     if _too_many(manifest, options.max_errors):

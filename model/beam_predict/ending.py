@@ -11,8 +11,9 @@ from model.batch_predict.manifest import check, check_lines, manifest_of, shard_
 from model.batch_predict.scan import Scan, scan_files
 from model.batch_predict.settings import State
 from model.batch_predict.shard import Counts, Entry
+from model.beam_predict.duplicates import duplicate_facts
 from model.beam_predict.files import remove_folder, whole
-from model.beam_predict.work import WORK, ShardDone, Work
+from model.beam_predict.work import DUPLICATES, WORK, ShardDone, Work
 
 Digest = tuple[int, str, int | None, str]  # file, SHA-256, lines where lines are instances, what a list names
 
@@ -28,7 +29,7 @@ def digest_file(number: int, work: Work) -> Digest:
 
 
 def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable[Digest]) -> dict[str, Any]:
-    """Write the manifest, last of all, and return it.
+    """Write the manifest, last of all, and return it; where duplicate keys are refused, only what says so.
 
     Raises:
         AccountingError: a shard or a line is missing, or counted twice.
@@ -47,7 +48,12 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
         "workers": work.settings.workers,
         "seconds": round(time.time() - work.started, 3),
         "beam": work.runner,
+        **duplicate_facts(work, done),
     }
+    if facts["duplicate_keys"] and work.settings.on_duplicate_key == "error":
+        with whole(work.place(WORK, DUPLICATES)) as file:
+            file.write(msgspec.json.encode(facts))
+        return facts
     records = [shard_record(shard.number, work.plan.shards, _entry(shard)) for shard in done]
     outcome = {"state": State.FINISHED, "not_attempted": 0, "stopped_at": None}
     manifest = manifest_of(counts, _plan(work, found), records, outcome, facts)

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import msgspec
 
+from model.batch_predict.file_lists import digest_listed
 from model.batch_predict.folder import MANIFEST
+from model.batch_predict.formats import Format
 from model.batch_predict.identity import Plan, new_plan
-from model.batch_predict.inputs import find_inputs
+from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.options import processors
 from model.batch_predict.readers import read_headers
 from model.batch_predict.scan import digest_folder
 from model.batch_predict.settings import Settings, UnusableError
 from model.batch_predict.transforms import fitting
 from model.beam_predict.files import is_remote, names_in, read, whole
-from model.beam_predict.work import WORK, Work, shard_count
+from model.beam_predict.work import DUPLICATES, WORK, Work, shard_count
 from model.signature import read_signature
 
 PLAN = "plan.json"
@@ -34,11 +36,17 @@ def prepare(settings: Settings, saved_model: str, output: str, runner: str) -> W
     size = sum(file.size for file in files)
     workers = settings.workers or (processors() if size > ONE_PROCESS else 1)
     settings = replace(settings, workers=workers, config=fitting(settings.config, signature))
-    plan = msgspec.structs.replace(
-        new_plan(settings, files, signature, shard_count(size, settings.workers)),
-        model=digest_folder(settings.saved_model),
-    )
+    plan = new_plan(settings, files, signature, shard_count(size, settings.workers))
+    inputs = [msgspec.structs.replace(record, **_known(file)) for record, file in zip(plan.inputs, files, strict=True)]
+    plan = msgspec.structs.replace(plan, inputs=inputs, model=digest_folder(settings.saved_model))
     return Work(saved_model, output, signature, settings, files, headers, plan, time.time(), runner)
+
+
+def _known(file: InputFile) -> dict[str, str]:
+    """Return what tells a file from another of its name before it is read; the manifest has its digest instead."""
+    unread = f"changed at {file.stamp[2]}" if file.stamp else ""
+    listed = file.format is Format.FILE_LIST and not is_remote(file.name)
+    return {"sha256": file.digest or unread, "contents": digest_listed(file) if listed else ""}
 
 
 def claim(work: Work) -> None:
@@ -78,4 +86,4 @@ def _holds_predictions(output: str) -> bool:
 
 def finished_shards(work: Work) -> int:
     """Count the shards that are done so far."""
-    return sum(name.endswith(".json") and name != PLAN for name in names_in(work.place(WORK)))
+    return sum(name.endswith(".json") and name not in {PLAN, DUPLICATES} for name in names_in(work.place(WORK)))

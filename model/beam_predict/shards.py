@@ -11,6 +11,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.utils.shared import Shared
 
+from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.kernel import Kernel, predict_group
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.plan import Range
@@ -69,8 +70,12 @@ def predict_shard(work: Work, loaded: Loaded, number: int) -> ShardDone:
     """Write a shard's files, and then the record that vouches for them."""
     gc.disable()  # rows have no cycles, and looking for some takes a third of the time
     try:
-        with whole(work.results(number)) as results, whole(work.unfinished(number, "errors")) as errors:
-            done = _write_shard(work, loaded, number, _Digested(results), _Digested(errors))
+        with (
+            whole(work.results(number)) as results,
+            whole(work.unfinished(number, "errors")) as errors,
+            whole(work.unfinished(number, "keys")) as keys,
+        ):
+            done = _write_shard(work, loaded, number, _Digested(results), _Digested(errors), keys)
     finally:
         gc.enable()
     with whole(work.unfinished(number, "json")) as record:
@@ -78,7 +83,9 @@ def predict_shard(work: Work, loaded: Loaded, number: int) -> ShardDone:
     return done
 
 
-def _write_shard(work: Work, loaded: Loaded, number: int, results: "_Digested", errors: "_Digested") -> ShardDone:
+def _write_shard(
+    work: Work, loaded: Loaded, number: int, results: "_Digested", errors: "_Digested", keys: BinaryIO
+) -> ShardDone:
     counts, ranges, blocks = Counts(), [], 0
     for place, part in enumerate(work.shards[number]):
         lines, size = 0, errors.size
@@ -88,6 +95,7 @@ def _write_shard(work: Work, loaded: Loaded, number: int, results: "_Digested", 
             records = loaded.kernel.records(pending, answers, f"{number} {blocks}", _from_the_range)
             results.write(records.results)
             errors.write(records.errors)
+            keys.write(notes_of(pending, work.signature))
             counts.add(records.counts)
             lines, blocks = block.first_line + len(block.lines), blocks + 1
         ranges.append(RangeDone(part.number, lines, errors.size - size))

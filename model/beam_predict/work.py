@@ -16,6 +16,7 @@ from model.beam_predict.files import join
 from model.signature import Signature
 
 WORK = ".beam_predict"
+DUPLICATES = "duplicates.json"  # in it: why a run that is to refuse duplicate keys has no manifest
 SMALLEST_SHARD = 4 << 20  # bytes of input: a shard is a work item of a second or so
 LARGEST_SHARD = 128 << 20
 SHARDS_PER_WORKER = 4  # so that workers of unequal speed end together
@@ -78,7 +79,7 @@ class Work:
         return self.place(shard_names(number, self.plan.shards)[1])
 
     def unfinished(self, number: int, kind: str) -> str:
-        """Where a shard's record (`json`) and its errors (`errors`) lie until the run is finished."""
+        """Where a shard's record (`json`), errors and keys lie until the run is finished."""
         return self.place(WORK, f"{number:05d}.{kind}")
 
 
