@@ -75,6 +75,7 @@ def costs(
 def policy(_: Context, stack: str = "local", json: bool = False) -> dict[str, Any]:
     """Hold what a stack has and is about to have against the rules of infra/policy; exits 1 where one is broken."""
     found = read_stack(stack)
+    from_config(found.config, stack)
     require(found)
     plan = deployment.planned(found, choose_engine(found, made_by(found) or ""))
     broken = [asdict(each) for each in policies.judge(found, plan)]

@@ -36,7 +36,7 @@ from infra.vertex_provider import (
 Options = pulumi.ResourceOptions | None
 
 CLAIM_LIMIT = 300.0  # seconds; an upload copies the artifact
-ADOPT = "Correct the setting adoptModels; which there are: gcloud ai models list"
+ADOPT = "Correct the setting adoptModels; which there are: gcloud ai models list --region REGION"
 DEFAULT = "default"  # the alias that exactly one version of a model has
 MODEL_PLACE = ("project", "location", "model_id")
 VERSION_FIELDS = ("alias", "keep_versions")
