@@ -91,7 +91,8 @@ def _example(summary: Summary, code: str) -> str:
         return ""
     if first["batches"]:
         return f" (whole batches, whose rows the service does not name), such as: {first['message']}"
-    return f", such as key {first['key']}: {first['message']}"
+    which = "a line without a key" if first["key"] is None else f"key {first['key']}"
+    return f", such as {which}: {first['message']}"
 
 
 def _keys(found: Listed) -> str:

@@ -84,7 +84,7 @@ def test_validation_says_what_the_engine_says(saved_models: Path, tmp_path: Path
     errors = [{name: error[name] for name in ("key", "file", "line", "code", "message")} for error in done.errors]
     assert all(example in errors for example in checked["examples"])
     assert not passes(checked, "keep")
-    assert any(f"{source} line 3, key" in line for line in describe(checked, "error"))
+    assert any(f"{source} line 3, no key: " in line for line in describe(checked, "error"))
 
 
 def test_validation_of_many_pieces_numbers_lines_through(
@@ -98,6 +98,16 @@ def test_validation_of_many_pieces_numbers_lines_through(
     summary = outcome(saved_models, source, "keyed")
     assert [example["line"] for example in summary["examples"]] == [401]
     assert summary["first_duplicates"] == [f"the key of {source} line 7 stands at {source} line 400 again"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_file_has_no_instances(saved_models: Path, tmp_path: Path, content: bytes) -> None:
+    """Nothing to look at is no fault."""
+    source = tmp_path / "empty.jsonl"
+    source.write_bytes(content)
+    checked = outcome(saved_models, source, "keyed")
+    assert (checked["instances"], checked["failed"]) == (0, 0)
+    assert passes(checked, "error")
 
 
 def test_options_on_the_page_are_the_engines() -> None:

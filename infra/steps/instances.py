@@ -16,6 +16,9 @@ def instances_file(name: str, wrapper: Any, on_duplicate_key: str = "error") -> 
     from model.instance_keys import look_over
 
     policy = known_policy(on_duplicate_key)
+    if name.startswith("gs://"):
+        msg = f"A Vertex AI job takes a file of this machine, not {name!r}. Run with: --on local, or --on beam"
+        raise InfraError(msg)
     file, targets = sample_files(name, wrapper)
     found = look_over(file, wrapper)
     if found.duplicates and policy == "error":

@@ -99,9 +99,9 @@ def validate(settings: Settings, watch: Callable[[int, int, int, int], None]) ->
 def _pieces(files: Sequence[InputFile]) -> Iterator[Range]:
     number = 0
     for place, file in enumerate(files):
-        cuts = list(range(0, file.size, PIECE)) if file.splittable else [0][: file.size]
-        for start, end in zip(cuts, [*cuts[1:], None], strict=True):
-            yield Range(number, place, start, end)
+        for start in range(0, file.size, PIECE if file.splittable else file.size or 1):
+            end = start + PIECE
+            yield Range(number, place, start, end if file.splittable and end < file.size else None)
             number += 1
 
 
@@ -116,8 +116,8 @@ def _all_findings(check: Check, parts: list[Range], watch: Callable[[int, int, i
 
 
 def _looks(check: Check, parts: list[Range]) -> Iterator[Findings]:
-    if len(parts) == 1:
-        yield _look_at(check, parts[0])
+    if len(parts) < 2:
+        yield from (_look_at(check, part) for part in parts)
         return
     spawn = multiprocessing.get_context("spawn")  # the process may have threads already: a fork would copy their locks
     with ProcessPoolExecutor(min(check.settings.workers, len(parts)), spawn) as pool:
@@ -198,7 +198,9 @@ def describe(summary: Mapping[str, Any], policy: str) -> list[str]:
     for code, count in summary["error_codes"].items():
         rows.append(f"  {code}: {count:,}")
         cases = (example for example in summary["examples"] if example["code"] == code)
-        rows += ["    {file} line {line}, key {key!r}: {message}".format(**case) for case in cases]
+        for case in cases:
+            which = "no key" if case["key"] is None else f"key {case['key']!r}"
+            rows.append(f"    {case['file']} line {case['line']}, {which}: {case['message']}")
     if summary["duplicate_keys"]:
         what = "an error" if policy == "error" else "kept"
         rows.append(f"  {DUPLICATE_KEY}: {summary['duplicate_keys']:,} ({what})")
