@@ -166,4 +166,20 @@ def test_domains_groups_and_own_roles_give_what_they_say(cloud: LocalCloud) -> N
     assert call(cloud, "POST", f"{roles}/reader:undelete").json()["stage"] == "DISABLED"
     assert call(cloud, "POST", roles, json={"roleId": "reader", "role": role}).status_code == 409
     assert call(cloud, "POST", roles, json={"roleId": "no", "role": role}).status_code == 400
-    bind(cloud, "roles/viewer", ANN)
+
+
+def test_an_endpoints_own_policy_opens_it_alone(cloud: LocalCloud) -> None:
+    """Who has a role on one endpoint reads that one, not the next, and not the list."""
+    bind(cloud, "roles/storage.objectViewer", ANN)
+    assert call(cloud, "POST", "/serviceusage/v1/projects/conditions/services/aiplatform.googleapis.com:enable").ok
+    place = "/aiplatform/v1beta1/projects/conditions/locations/us-central1/endpoints"
+    for name in ("open", "closed"):
+        assert call(cloud, "POST", f"{place}?endpointId={name}", json={"displayName": name}).ok
+    policy = {"bindings": [{"role": "roles/aiplatform.viewer", "members": [ANN]}]}
+    assert call(cloud, "POST", f"{place}/open:setIamPolicy", json={"policy": policy}).ok
+    reads = [call(cloud, "GET", path, ANN).status_code for path in (f"{place}/open", f"{place}/closed", place)]
+    assert reads == [200, 403, 403]
+    asked = {"permissions": ["aiplatform.endpoints.get", "aiplatform.endpoints.delete"]}
+    held = call(cloud, "POST", f"{place}/open:testIamPermissions", ANN, params=asked).json()
+    assert held == {"permissions": ["aiplatform.endpoints.get"]}
+    assert call(cloud, "DELETE", f"{place}/open", ANN).status_code == 403

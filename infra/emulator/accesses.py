@@ -19,7 +19,8 @@ def accesses(cloud: Cloud, meant: Meaning, project: str, query: Mapping[str, str
     bucket = path.get("bucket") or path.get("destinationBucket", "")
     if meant.method not in WRITES:
         prefix = query.get("prefix", "") if permission == "storage.objects.list" else None
-        yield Access(permission, project, bucket, path.get("object", ""), prefix)
+        resource = "" if bucket else next(iter(path.values()), "").partition("@")[0]
+        yield Access(permission, project, bucket, path.get("object", ""), prefix, resource)
         return
     yield from _source(cloud, meant, project, bucket)
     name = path.get("object") or path.get("destinationObject") or query.get("name")

@@ -1,4 +1,4 @@
-"""aiplatform endpoints' policies (v1beta1): who may use one. Strict mode asks the project's only."""
+"""aiplatform endpoints' policies (v1beta1): who may use one. Strict mode asks it beside the project's."""
 
 from infra.emulator import permissions, policies
 from infra.emulator.calls import Call, handles

@@ -66,13 +66,14 @@ def project_of(cloud: Cloud, method: str, path: Mapping[str, str], query: Mappin
 
 @dataclass(frozen=True)
 class Access:
-    """A permission that is wanted, and on what: a project, one of its buckets, one of its objects."""
+    """A permission that is wanted, and on what: a project, one of its buckets, an object, a resource of Vertex AI."""
 
     permission: str
     project: str
     bucket: str = ""
     name: str | None = ""  # the object's; None: not known yet, and asked again when it is
     list_prefix: str | None = None
+    resource: str = ""  # of Vertex AI, by its full name: a model or an endpoint may have a policy of its own
 
     def request(self, now: datetime) -> Request:
         """Return what conditions may ask of it; of resources only storage's have names that conditions know."""
@@ -89,6 +90,8 @@ def has(cloud: Cloud, caller: Caller, wanted: Access, unread: list[str] | None =
         return True
     members = _members(cloud, caller, wanted)
     policies = [cloud.resources.get(PROJECT_POLICIES, f"projects/{wanted.project}")]
+    if wanted.resource:
+        policies.append(cloud.resources.get(PROJECT_POLICIES, wanted.resource))
     if wanted.bucket:
         policies.append(cloud.resources.get(BUCKET_POLICIES, wanted.bucket) or _first(members))
     return any(
@@ -98,14 +101,16 @@ def has(cloud: Cloud, caller: Caller, wanted: Access, unread: list[str] | None =
     )
 
 
-def held(call: Call, asked: Iterable[str], project: str, bucket: str = "") -> list[str]:
+def held(call: Call, asked: Iterable[str], project: str, bucket: str = "", resource: str = "") -> list[str]:
     """Return which of the permissions the caller has: all, but for those that strict mode checks and refuses."""
     caller = caller_of(call.headers) or OWNER  # who comes this far by another token than a name gave the cloud's own
     checked = call.cloud.strict and not caller.owner
     return [
         one
         for one in asked
-        if not checked or one.partition(".")[0] not in CHECKED or has(call.cloud, caller, Access(one, project, bucket))
+        if not checked
+        or one.partition(".")[0] not in CHECKED
+        or has(call.cloud, caller, Access(one, project, bucket, resource=resource))
     ]
 
 
@@ -117,7 +122,8 @@ def test_permissions(call: Call, project: str = "") -> Json:
     asked = call.body.get("permissions") or call.query.get("permissions") or []
     if any("*" in permission for permission in asked):
         raise invalid("Permissions with wildcards are not allowed.", field_path="permissions")
-    found = held(call, asked, project or project_of(call.cloud, call.method, call.path, {}))
+    resource = call.path.get("resource", "").partition("@")[0]
+    found = held(call, asked, project or project_of(call.cloud, call.method, call.path, {}), resource=resource)
     return {"permissions": found} if found else {}
 
 
