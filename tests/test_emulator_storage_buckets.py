@@ -176,14 +176,28 @@ def test_a_locked_retention_policy_stays(client: storage.Client) -> None:
         bucket.patch()
 
 
-def test_access_lists_are_refused(local_cloud: LocalCloud, client: storage.Client) -> None:
-    """On a bucket with uniform access ACL methods are the service's 400, elsewhere 501: there are none."""
+def test_access_lists_are_told_and_not_changed(local_cloud: LocalCloud, client: storage.Client) -> None:
+    """On a bucket with uniform access ACL methods are the service's 400; elsewhere lists hold the project's teams."""
     uniform = client.bucket("uniform-bucket")
     uniform.iam_configuration.uniform_bucket_level_access_enabled = True
     uniform.create()
     assert call(local_cloud, "GET", "/storage/v1/b/uniform-bucket/acl").status_code == 400
     bucket = new_bucket(client)
-    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/acl").status_code == 501
+    blob = bucket.blob("a/b")
+    blob.upload_from_string("x")
+    for listed in (bucket.acl, bucket.default_object_acl, blob.acl):
+        assert {entry["entity"].rpartition("-")[0]: entry["role"] for entry in listed} == {
+            "project-owners": "OWNER",
+            "project-editors": "OWNER",
+            "project-viewers": "READER",
+        }
+    entry = f"/storage/v1/b/{bucket.name}/acl/project-viewers-123456789012"
+    assert call(local_cloud, "GET", entry).json()["projectTeam"]["team"] == "viewers"
+    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/acl/allUsers").status_code == 404
+    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/o/none/acl").status_code == 404
+    assert call(local_cloud, "DELETE", entry).status_code == 501
+    with pytest.raises(exceptions.MethodNotImplemented, match="IAM policies"):
+        blob.make_public()
 
 
 def test_what_clients_ask_on_the_way_is_answered(local_cloud: LocalCloud, client: storage.Client) -> None:
