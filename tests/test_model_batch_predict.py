@@ -254,6 +254,18 @@ def test_damaged_gzip_loses_only_what_cannot_be_read(saved_models: Path, tmp_pat
     assert [(error["line"], error["code"]) for error in done.errors] == [(len(done.results) + 1, "DAMAGED_INPUT")]
 
 
+def test_gzip_that_does_not_match_its_checksum_is_told(saved_models: Path, tmp_path: Path) -> None:
+    """Its end is where that is known: a record says that any line before may be wrong."""
+    write_rows(tmp_path / "plain", 20)
+    packed = bytearray(gzip.compress((tmp_path / "plain").read_bytes()))
+    packed[-8] ^= 1
+    (tmp_path / "in.jsonl.gz").write_bytes(packed)
+    done = run(saved_models / "keyed", [tmp_path / "in.jsonl.gz"], tmp_path / "out")
+    [error] = done.errors
+    assert (done.code, done.summary["predicted"], error["code"]) == (0, 20, "DAMAGED_INPUT")
+    assert "does not match its checksum, and any line of it may be wrong: CRC check failed" in error["message"]
+
+
 def test_empty_input_is_a_finished_run(saved_models: Path, tmp_path: Path) -> None:
     """A file without a line gives an empty shard and a manifest."""
     (tmp_path / "in.jsonl").touch()

@@ -6,6 +6,8 @@ import zlib
 
 from model.batch_predict.inputs import InputFile
 
+UNLIKE_CHECKSUM = ("CRC check failed", "Incorrect length of data")  # as Python's gzip says it
+
 
 class GzipStream(io.RawIOBase):
     """A gzip file that ends where its data is damaged, and then says so."""
@@ -29,7 +31,10 @@ class GzipStream(io.RawIOBase):
         try:
             data = self._file.read1(len(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage = ("DAMAGED_INPUT", f"the compressed file ends or is damaged here: {error}")
+            what = "the compressed file ends or is damaged here"
+            if str(error).startswith(UNLIKE_CHECKSUM):  # known at the end only, of all that was read before
+                what = "the compressed file does not match its checksum, and any line of it may be wrong"
+            self.damage = ("DAMAGED_INPUT", f"{what}: {error}")
             return 0
         buffer[: len(data)] = data
         return len(data)

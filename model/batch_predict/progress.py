@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,36 @@ def watch_file(path: Path) -> Watch:
 
 def watch_lines() -> Watch:
     """Return a watch that prints a line now and then, for terminals that draw nothing."""
-    started = time.monotonic()
+    started, kept = time.monotonic(), _Kept()
 
     def line(totals: Totals) -> None:
         counts, seconds = totals.counts, time.monotonic() - started
-        share = totals.read_bytes / max(1, totals.total_bytes)
-        rate = counts.instances / seconds
-        left = f", {seconds / share - seconds:,.0f} s left" if share else ""
+        share, read = totals.read_bytes / max(1, totals.total_bytes), totals.read_bytes - kept.read_bytes
+        rate = (counts.instances - kept.instances) / seconds
+        left = f", {(totals.total_bytes - totals.read_bytes) * seconds / read:,.0f} s left" if read else ""
         text = f"{counts.instances:,} rows, {counts.failed:,} failed, {share:.0%}, {rate:,.0f} rows/s{left}"
         print(text, file=sys.stderr, flush=True)
 
-    return _every(LINE_SECONDS, line)
+    now_and_then = _every(LINE_SECONDS, line)
+
+    def watch(totals: Totals) -> None:
+        kept.note(totals)
+        now_and_then(totals)
+
+    return watch
+
+
+@dataclass
+class _Kept:
+    """What was done before this process began: no part of its speed."""
+
+    instances: int = -1
+    read_bytes: int = 0
+
+    def note(self, totals: Totals) -> None:
+        """Take the first totals that are seen for what was done before."""
+        if self.instances < 0:
+            self.instances, self.read_bytes = totals.counts.instances, totals.read_bytes
 
 
 def watch_bar(stack: ExitStack) -> Watch:
@@ -58,11 +78,15 @@ def watch_bar(stack: ExitStack) -> Watch:
 
     columns = (*Progress.get_default_columns()[:3], TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     progress = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
-    task = progress.add_task("predicting", rows="")
+    task, kept = progress.add_task("predicting", rows=""), _Kept()
 
     def draw(totals: Totals) -> None:
+        if kept.instances < 0:
+            kept.note(totals)
+            progress.reset(task, total=totals.total_bytes, completed=totals.read_bytes)
         counts, seconds = totals.counts, max(progress.tasks[0].elapsed or 0, 0.001)
-        rows = f"{counts.instances:,} rows, {counts.failed:,} failed, {counts.instances / seconds:,.0f} rows/s"
+        rate = (counts.instances - kept.instances) / seconds
+        rows = f"{counts.instances:,} rows, {counts.failed:,} failed, {rate:,.0f} rows/s"
         progress.update(task, total=totals.total_bytes, completed=totals.read_bytes, rows=rows)
 
     return _every(FILE_SECONDS, draw, at_ends=True)

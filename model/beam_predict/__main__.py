@@ -6,9 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 # NumPy only copies here: its threads would idle, and cost start-up.
@@ -22,7 +20,8 @@ from model.batch_predict.options import add_run_options, positive, run_settings,
 from model.batch_predict.settings import Exit, Threshold, UnusableError
 from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
-from model.beam_predict.preparing import claim, finished_shards, prepare
+from model.beam_predict.preparing import claim, prepare
+from model.beam_predict.progress import progress
 from model.beam_predict.runners import (
     LOCAL,
     check_reachable,
@@ -32,10 +31,9 @@ from model.beam_predict.runners import (
     stage_source,
     template,
 )
-from model.beam_predict.work import DUPLICATES, WORK, Work
+from model.beam_predict.work import DUPLICATES, WORK
 from model.signature import UnusableModelError
 
-LOOK_SECONDS = 5.0
 AFTER = "All other options are Beam's: --temp_location, --num_workers, --worker_machine_type, --flink_master, …"
 
 
@@ -70,9 +68,8 @@ def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | 
             return None
         claim(work)
         build(pipeline, work)
-        result = pipeline.run()
-        with _progress(work):
-            result.wait_until_finish()
+        with progress(work):  # a runner of this machine returns from `run` when all is done
+            pipeline.run().wait_until_finish()
     content = read(work.manifest)
     if content is None and (duplicates := read(work.place(WORK, DUPLICATES))):
         refuse_duplicates(msgspec.json.decode(duplicates))
@@ -82,24 +79,6 @@ def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | 
     remove_torn(work.output)
     manifest: dict[str, Any] = msgspec.json.decode(content)
     return manifest
-
-
-@contextmanager
-def _progress(work: Work) -> Iterator[None]:
-    """Say now and then how many shards are done."""
-    ended = threading.Event()
-
-    def tell() -> None:
-        while not ended.wait(LOOK_SECONDS):
-            print(f"{finished_shards(work)} of {work.plan.shards} shards", file=sys.stderr, flush=True)
-
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:

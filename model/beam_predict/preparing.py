@@ -17,10 +17,9 @@ from model.batch_predict.scan import digest_folder
 from model.batch_predict.settings import Settings, UnusableError
 from model.batch_predict.transforms import fitting
 from model.beam_predict.files import is_remote, names_in, read, whole
-from model.beam_predict.work import DUPLICATES, WORK, Work, shard_count
+from model.beam_predict.work import PLAN, WORK, Work, shard_count
 from model.signature import read_signature
 
-PLAN = "plan.json"
 ONE_PROCESS = 512 << 20  # bytes of input that are sooner predicted than Beam starts a second process
 
 
@@ -82,8 +81,3 @@ def _check_same(work: Work, stored: Plan) -> None:
 
 def _holds_predictions(output: str) -> bool:
     return any(name.startswith("prediction.") for name in names_in(output))
-
-
-def finished_shards(work: Work) -> int:
-    """Count the shards that are done so far."""
-    return sum(name.endswith(".json") and name not in {PLAN, DUPLICATES} for name in names_in(work.place(WORK)))

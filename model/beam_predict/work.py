@@ -16,6 +16,7 @@ from model.beam_predict.files import join
 from model.signature import Signature
 
 WORK = ".beam_predict"
+PLAN = "plan.json"
 DUPLICATES = "duplicates.json"  # in it: why a run that is to refuse duplicate keys has no manifest
 SMALLEST_SHARD = 4 << 20  # bytes of input: a shard is a work item of a second or so
 LARGEST_SHARD = 128 << 20
