@@ -150,7 +150,8 @@ def predict(
         with job_counter(run.id) as shown:
             facts = batch_runs.facts(run, batch_runs.follow(found, run, shown), time.monotonic() - began)
     counted = f"{facts['predicted']:,} predicted, {facts['failed']:,} failed in {facts['seconds']:.1f} s"
-    answer(json, facts, f"{facts['job']}: {counted}; {facts['output']}")
+    reasons = [f"Why {facts['failed']:,} failed: invoke results --job {facts['job']}"] if facts["failed"] else []
+    answer(json, facts, f"{facts['job']}: {counted}; {facts['output']}", *reasons)
     hint(f"Next: invoke results --job {facts['job']}")
     return facts
 

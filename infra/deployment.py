@@ -86,15 +86,15 @@ def outputs(stack: Stack, engine: Engine | None = None) -> dict[str, Any]:
     """
     check_platform(stack.setting("platform", ""), stack.config, stack.name)
     require(stack)
-    require_credentials(stack)  # the state may be in a bucket, and whoever asks goes on to Google
     engine = engine or choose_engine(stack, made_by(stack) or "")
+    require_credentials(stack)  # the state may be in a bucket, and whoever asks goes on to Google
     verb = ["output"] if engine == "embedded" else ["stack", "output"]
     command = command_of(stack, engine, [*verb, "--json"])
     environment = environment_of(stack, engine)
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     values = _object(found.stdout) if found.returncode == 0 else {}
     if not values:
-        said = found.stderr.strip().splitlines()
+        said = found.stderr.strip().splitlines() if engine == "pulumi" else []  # the embedded one says the same
         reason = f" ({said[-1]})" if found.returncode and said else ""
         msg = f"Stack {stack.name!r} has no outputs: it is not deployed{reason}. Run: invoke up --stack {stack.name}"
         raise StackError(msg)
