@@ -136,6 +136,21 @@ def test_pipeline_writes_what_the_engine_writes(saved_models: Path, tmp_path: Pa
     assert_same(tmp_path / "beam", tmp_path / "engine")
 
 
+def test_too_many_failures_stop_a_pipeline_between_shards(saved_models: Path, tmp_path: Path) -> None:
+    """Exit code 3 and one line, no manifest, shards left; --resume goes on to what the engine writes."""
+    rows = write_rows(tmp_path / "rows", 2000, 2, bad_every=7)
+    options = ("--shards", "4", "--max-errors")
+    process = start(saved_models / "keyed", rows.pattern, tmp_path / "beam", *options, "5%")
+    _, said = process.communicate(timeout=600)
+    assert (process.returncode, len(said.splitlines())) == (3, 1), said
+    assert said.startswith("stopped: more than 5% failed, ")
+    assert 0 < len(list((tmp_path / "beam").glob("prediction.results-*"))) < 4
+    assert not (tmp_path / "beam" / "manifest.json").exists()
+    run(saved_models / "keyed", rows.pattern, tmp_path / "beam", *options, "50%", "--resume")
+    batch.run(saved_models / "keyed", [rows.pattern], tmp_path / "engine", "--shards", "4")
+    assert_same(tmp_path / "beam", tmp_path / "engine")
+
+
 def test_a_retried_bundle_writes_the_same_shard(saved_models: Path, tmp_path: Path) -> None:
     """A shard that is done twice, or over what a dead worker left, is the same file; the run goes on from it."""
     rows = write_rows(tmp_path / "rows", 3000, 2, bad_every=11)

@@ -17,7 +17,7 @@ from model import gcs
 from model.batch_predict.folder import MANIFEST, PLAN, WORK, Folder, shard_names, write_json
 from model.batch_predict.identity import Plan
 from model.batch_predict.parity import stats_of
-from model.batch_predict.settings import BrokenOffError, Settings
+from model.batch_predict.settings import Settings, broken_off
 from model.batch_predict.shard import Delivered, delivered_file, last_entry, shard_files
 from model.batch_predict.tables import Table, TableFormat
 from model.files import sha256
@@ -62,8 +62,7 @@ class Delivery:
                 if name in made or name.startswith(f"{WORK}/"):
                     gcs.delete(there[name])
         except OSError as error:
-            msg = f"{error.strerror}: {str(error.filename)!r}"
-            raise BrokenOffError(msg) from None
+            raise broken_off(error) from None
 
     def _attempt(self, number: int, limited: bool) -> None:
         try:
@@ -71,7 +70,7 @@ class Delivery:
             if self._begin():
                 self._deliver(number)
         except OSError as error:
-            self.fail(BrokenOffError(f"{error.strerror}: {str(error.filename)!r}"))
+            self.fail(broken_off(error))
         except Exception as error:  # noqa: BLE001 - raised again by the main thread
             self.fail(error)
         finally:

@@ -18,7 +18,7 @@ import msgspec
 from model import gcs
 from model.batch_predict.delivery import TRANSFERS, crc32c
 from model.batch_predict.folder import MANIFEST, PLAN, WORK, clear, write_json
-from model.batch_predict.settings import BrokenOffError, Settings, State, UnusableError
+from model.batch_predict.settings import Settings, State, UnusableError, broken_off
 from model.batch_predict.shard import Delivered, delivered, delivered_file, shard_files
 from model.model_cache import cache_folder
 
@@ -66,8 +66,7 @@ def upload(folder: Path, uri: str, *, finished: bool) -> None:
         if not _is_there(folder / MANIFEST, objects):
             gcs.upload(folder / MANIFEST, f"{base}/{MANIFEST}")
     except OSError as error:
-        msg = f"{error.strerror}: {str(error.filename)!r}"
-        raise BrokenOffError(msg) from None
+        raise broken_off(error) from None
     if finished:
         _tidy([item for name, item in objects.items() if name.startswith(f"{WORK}/")], base)
         shutil.rmtree(folder)

@@ -27,7 +27,7 @@ from model.batch_predict.readers import read_headers
 from model.batch_predict.remote_output import take_over
 from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
 from model.batch_predict.service import Service, end_workers, serve, start_workers
-from model.batch_predict.settings import BrokenOffError, Settings
+from model.batch_predict.settings import BrokenOffError, Settings, broken_off
 from model.batch_predict.shard import Entry, delivered, last_entry, open_shard, shard_files
 from model.batch_predict.tables import Table
 from model.batch_predict.totals import Totals
@@ -181,8 +181,7 @@ def _scan(job: Job, folder: Folder, settings: Settings, ended: threading.Event, 
         count_wanted(job.files, ranges, job.lines_before, job.lines_wanted, ended)
     except OSError as error:
         job.lines_before[:] = [LOST if lines < 0 else lines for lines in job.lines_before]  # nobody waits for them
-        msg = f"{error.strerror}: {str(error.filename)!r}"
-        raise BrokenOffError(msg) from None
+        raise broken_off(error) from None
     finally:
         if delivery:
             delivery.planned.set()

@@ -41,6 +41,12 @@ class BrokenOffError(Exception):
     """What broke a run off in the middle, as one line for its user; `--resume` continues."""
 
 
+def broken_off(error: OSError) -> BrokenOffError:
+    """Return what a failed reading or writing comes to: reason and place, where there is one."""
+    place = f": {str(error.filename)!r}" if error.filename else ""
+    return BrokenOffError(f"{error.strerror or error}{place}")
+
+
 @dataclass(frozen=True)
 class Threshold:
     """How many failures stop a run: a number of rows, or a share of all rows in percent."""

@@ -31,6 +31,7 @@ from model.beam_predict.runners import (
     stage_source,
     template,
 )
+from model.beam_predict.threshold import allowed, stopped_by
 from model.beam_predict.work import DUPLICATES, WORK
 from model.signature import UnusableModelError
 
@@ -41,11 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a pipeline and return the exit code."""
     options, flags = _parser().parse_known_args(arguments)
     logging.getLogger().setLevel(logging.ERROR)  # Beam tells of every pipe it opens
+    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)  # what a step raises is said below
     try:
         manifest = _run(options, flags)
     except (UnusableError, UnusableModelError) as error:
         return _refuse(str(error), Exit.UNUSABLE)
     except Exception as error:  # noqa: BLE001 - whatever a worker raised, as Beam wraps it
+        if stopped := stopped_by(error):
+            go_on = "Go on with --resume and another --max-errors"
+            return _refuse(f"stopped: {stopped}. {go_on}", Exit.THRESHOLD)
         again = "Nothing that is done is lost: run again with --resume"
         return _refuse(f"{_reason(error)}. {again}", Exit.INTERRUPTED_IO)
     return Exit.OK if manifest is None else _report(manifest, options)
@@ -94,11 +99,8 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
 
 
 def _too_many(manifest: dict[str, Any], limit: Threshold | None) -> bool:
-    """Whether more rows failed than may; bundles know nothing of one another, so that this is asked at the end."""
-    if limit is None:
-        return False
-    failed: int = manifest["failed"]
-    return failed > (limit.value / 100 * manifest["instances"] if limit.percent else limit.value)
+    """Whether more rows failed than may, the last ones too."""
+    return limit is not None and manifest["failed"] > allowed(limit, manifest["instances"])
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from model.batch_predict.plan import Range
 from model.batch_predict.readers import read_instances
 from model.batch_predict.shard import Counts
 from model.beam_predict.files import is_remote, read, whole
+from model.beam_predict.threshold import check_failures, note_failures
 from model.beam_predict.work import RangeDone, ShardDone, Work
 from model.instances import instance_decoder
 from model.model_cache import fetched
@@ -48,7 +49,13 @@ class PredictShard(beam.DoFn):  # type: ignore[misc]
     def process(self, number: int) -> Iterator[ShardDone]:
         """Yield the record of a shard."""
         kept = read(self.work.unfinished(number, "json"))
-        yield msgspec.json.decode(kept, type=ShardDone) if kept else predict_shard(self.work, self.loaded, number)
+        if kept:
+            yield msgspec.json.decode(kept, type=ShardDone)
+            return
+        check_failures(self.work)
+        done = predict_shard(self.work, self.loaded, number)
+        note_failures(self.work, done)
+        yield done
 
     def _load(self) -> Loaded:
         keep_freed_memory()

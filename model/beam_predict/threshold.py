@@ -1,0 +1,49 @@
+"""`--max-errors` while a pipeline runs: finished shards leave their counts in names, and who begins another adds up."""
+
+import re
+
+from model.batch_predict.settings import Threshold
+from model.beam_predict.files import names_in, whole
+from model.beam_predict.work import WORK, ShardDone, Work
+
+NAME = re.compile(r"(\d+)\.(\d+)-of-(\d+)\.failed")
+SAID = re.compile(r"TooManyFailuresError: ([^\n\[]*)")  # in the traceback that Beam sends
+
+
+class TooManyFailuresError(Exception):
+    """More rows failed than may."""
+
+
+def note_failures(work: Work, done: ShardDone) -> None:
+    """Leave a shard's counts where others look."""
+    if work.settings.max_errors:
+        name = f"{done.number:05d}.{done.counts.failed}-of-{done.counts.instances}.failed"
+        with whole(work.place(WORK, name)):
+            pass
+
+
+def check_failures(work: Work) -> None:
+    """See that no more rows failed than may; a percentage is of all rows, which are estimated from finished shards.
+
+    Raises:
+        TooManyFailuresError: more did.
+    """
+    limit = work.settings.max_errors
+    found = [match for match in map(NAME.fullmatch, names_in(work.place(WORK))) if match] if limit else []
+    if not limit or not found:
+        return
+    failed, instances = (sum(int(match[group]) for match in found) for group in (2, 3))
+    if failed > allowed(limit, instances * work.plan.shards / len(found)):
+        msg = f"more than {limit} failed, {failed:,} in {len(found)} of {work.plan.shards} shards"
+        raise TooManyFailuresError(msg)
+
+
+def allowed(limit: Threshold, instances: float) -> float:
+    """Return how many of the instances may fail."""
+    return limit.value / 100 * instances if limit.percent else limit.value
+
+
+def stopped_by(error: Exception) -> str | None:
+    """Return what a pipeline was stopped for, if that were too many failures."""
+    match = SAID.search(f"{type(error).__name__}: {error}")
+    return match[1].strip() if match else None
