@@ -11,8 +11,8 @@ from infra.emulator import model_servers
 from infra.emulator.calls import Call, handles
 from infra.emulator.deployments import server_key
 from infra.emulator.endpoints import get_endpoint
-from infra.emulator.errors import ApiError, failed_precondition, invalid, unimplemented
-from infra.emulator.model_versions import find_version, get_model
+from infra.emulator.errors import ApiError, failed_precondition, invalid
+from infra.emulator.model_versions import get_model
 from infra.emulator.resources import Json
 from infra.emulator.vertex_rules import REQUIRED, found_errors
 
@@ -37,16 +37,6 @@ def predict(call: Call) -> Json:
         "modelDisplayName": get_model(call.resources, deployed["model"])["displayName"],
         "modelVersionId": deployed["modelVersionId"],
     }
-
-
-@handles("aiplatform.projects.locations.endpoints.explain")
-def explain(call: Call) -> Json:
-    """Refuse: what has no explanationSpec cannot be explained, and what has one is not explained here."""
-    _, deployed = chosen(call)
-    version = find_version(call.resources, f"{deployed['model']}@{deployed['modelVersionId']}")
-    if not (deployed.get("explanationSpec") or version.body.get("explanationSpec")):
-        raise failed_precondition(f"The DeployedModel {deployed['id']!r} does not support explanation: it has no spec.")
-    raise unimplemented(f"{call.method} ({call.version}) is not implemented by the local cloud.")
 
 
 @handles(
