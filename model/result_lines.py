@@ -14,6 +14,27 @@ from model.keys import FLOAT32_EXACT, FLOAT64_EXACT, INT64, Key
 
 KEYED_OUTPUT = "prediction_with_key"  # the functional form's vector: the prediction, then the key
 
+# Names of google.rpc.Code, by number
+STATUSES = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -102,10 +123,13 @@ def _any_form(fields: dict[str, bytes], *, named: bool) -> Prediction | Failure:
 
 
 def read_error(line: bytes) -> Failure:
-    """Read an error record: JSON of ours, or the tuple of message and count that the services write."""
+    """Read an error record: JSON of ours, a service's `{"instance", "error"}`, or its tuple of message and count."""
     if line.startswith(b"("):
         return _tuple_failure(line)
     fields = _fields(line)
+    if "error" in fields:
+        key = _as_sent(fields) if "key" in fields else _instance_key(fields.get("instance", b""))
+        return _service_failure(key, fields["error"])
     return Failure(_as_sent(fields), _text(fields, "code", "UNKNOWN"), _text(fields, "message", ""))
 
 
@@ -204,7 +228,9 @@ def _prediction(key: str, fields: dict[str, bytes]) -> Prediction:
 def _service_failure(key: str | None, raw: bytes) -> Failure:
     error = orjson.loads(raw)
     known = error if isinstance(error, dict) else {}
-    return Failure(key, str(known.get("status", "UNKNOWN")), str(known.get("message", error)))
+    number = known.get("code")
+    status = STATUSES[number] if isinstance(number, int) and 0 <= number < len(STATUSES) else "UNKNOWN"
+    return Failure(key, str(known.get("status", status)), str(known.get("message", error)))
 
 
 def _tuple_failure(line: bytes) -> Failure:

@@ -82,3 +82,15 @@ def test_a_line_that_nothing_can_be_made_of_is_counted_and_sinks_nothing(tmp_pat
     assert summary.malformed.first[0].startswith("prediction.results-0:2 ")
     assert [row["key"] for row in rows_of(tmp_path)] == [5, 6]
     assert rows_of(tmp_path, "unjoined.jsonl") == [instance(1)]
+
+
+def test_a_services_own_error_lines_are_failures(tmp_path: Path) -> None:
+    """Beside the instance or its key; a code without a name gets the one that Google's RPC library has for it."""
+    errors = [
+        {"instance": instance(1), "error": {"code": 3, "message": "bad"}},
+        {"key": 2, "error": {"code": 14, "message": "gone"}},
+        {"instance": instance(3), "error": {"status": "NOT_FOUND", "message": "none"}},
+    ]
+    summary = joined(tmp_path, [instance(1), instance(2), instance(3)], [], errors)
+    assert (summary.complete, summary.failed) == (True, 3)
+    assert summary.errors == {"INVALID_ARGUMENT": 1, "NOT_FOUND": 1, "UNAVAILABLE": 1}
