@@ -1,6 +1,7 @@
 """JSON Lines -> checked input arrays: the decoder comes from the model's signature; nothing is coerced in silence."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -109,10 +110,9 @@ class InstanceDecoder:
         return Decoded(self._groups(positions[kept], columns), rejections, blank)
 
     def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], list[Refused], int]:
-        try:
+        with suppress(*REFUSED):
             return range(len(lines)), [self.decode(line) for line in lines], [], 0
-        except REFUSED:
-            return self._rows_one_by_one(lines)
+        return self._rows_one_by_one(lines)  # outside: what is raised there would keep this error and its frames
 
     def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Refused], int]:
         index: list[int] = []
@@ -125,7 +125,7 @@ class InstanceDecoder:
                 index.append(position)
             except REFUSED as error:
                 if line.strip(WHITESPACE):
-                    refused.append((position, line, error))
+                    refused.append((position, line, error.with_traceback(None)))  # it would keep all lines alive
                 else:
                     blank += 1
         return index, rows, refused, blank

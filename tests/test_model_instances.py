@@ -1,5 +1,6 @@
 """Lines become exactly the arrays they say, or a rejection that names field and value."""
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -215,3 +216,16 @@ def test_every_line_is_accounted_for_once(keyed: InstanceDecoder, lines: list[by
 def test_every_good_line_is_taken(keyed: InstanceDecoder, value: dict[str, Any]) -> None:
     """Nothing that fits the signature is refused."""
     assert not keyed([json.dumps(value).encode()]).rejections
+
+
+def test_refused_lines_leave_nothing_for_the_garbage_collector(keyed: InstanceDecoder) -> None:
+    """It is off in the processes that decode: an error that is kept with its frames would keep every line."""
+    good, bad = f'{{"features": {NUMBERS}, "key": 1}}', ['{"features": [1], "key": 1}', '{"key": 2, "featu', "\x00"]
+    lines = [line.encode() for line in [good, *bad] * 100]
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(keyed(lines).rejections) == 300
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
