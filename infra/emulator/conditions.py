@@ -19,6 +19,7 @@ TOKEN = re.compile(
     r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[A-Za-z_]\w*|\d+|&&|\|\||[=!<>]=|[<>!()\[\],.+-])\s*""", re.ASCII
 )
 PYTHON = {"&&": " and ", "||": " or ", "!": " not ", "true": "True", "false": "False", "in": " in "}
+NOT_CEL = {"and", "or", "not"}  # words of Python's grammar alone
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     **{ast.Eq: eq, ast.NotEq: ne, ast.Lt: lt, ast.LtE: le, ast.Gt: gt, ast.GtE: ge},
     ast.In: lambda value, values: value in values,
@@ -60,7 +61,7 @@ def _parsed(expression: str) -> ast.expr:
     words, place = [], 0
     while place < len(expression):
         found = TOKEN.match(expression, place)
-        if not found:
+        if not found or found[1] in NOT_CEL:
             raise UnknownConditionError(expression)
         words.append(PYTHON.get(found[1], found[1]))
         place = found.end()
