@@ -89,17 +89,18 @@ def test_a_file_list_sends_the_files_bytes(saved_models: Path, tmp_path: Path) -
     """Names stand beside the predictions; a missing file, a folder and a pipe-like name fail alone, by name."""
     (tmp_path / "one.txt").write_bytes(b"abc")
     (tmp_path / "two.txt").write_bytes("é".encode())
-    names = ["one.txt", str(tmp_path / "two.txt"), "none.txt", "", "/dev/zero", "."]
+    names = ["one.txt", str(tmp_path / "two.txt"), "none.txt", "", "/dev/zero", ".", "one.txt"]
     (tmp_path / "all.filelist").write_text("\n".join(names))
     done = run(saved_models / "text", [tmp_path / "all.filelist"], tmp_path / "out")
     assert done.code == 0, done.stderr
-    assert [(line["instance"], line["prediction"]["length"]) for line in done.results] == [(names[0], 3), (names[1], 2)]
+    lengths = [(line["instance"], line["prediction"]["length"]) for line in done.results]
+    assert lengths == [(names[0], 3), (names[1], 2), (names[0], 3)]
     assert [(error["line"], error["key"], error["code"]) for error in done.errors] == [
         (3, "none.txt", "FILE_NOT_FOUND"),
         (5, "/dev/zero", "UNREADABLE_FILE"),
         (6, ".", "UNREADABLE_FILE"),
     ]
-    assert (done.summary["instances"], done.summary["blank_lines"]) == (5, 1)
+    assert (done.summary["instances"], done.summary["blank_lines"], done.summary["duplicate_keys"]) == (6, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def notes_of(pending: Pending, signature: Signature) -> bytes:
         keys = _taken_out(pending.sent, group) if pending.sent else None
         if keys is None and spec is not None:
             keys = group.inputs[spec.alias]
+        elif keys is None and pending.block.echoes is not None:  # of listed files the name is the key
+            keys = _objects([pending.block.echoes[at] for at in group.index.tolist()])
         if keys is None:
             return b""
         note = np.zeros(len(group.index), dtype=NOTE)
@@ -75,9 +77,13 @@ def _taken_out(sent: Sent, group: Group) -> np.ndarray | None:
     heads = [sent.heads[at] for at in group.index.tolist()]
     if not all(head.startswith(TAKEN_OUT) for head in heads):
         return None
-    keys = np.empty(len(heads), dtype=object)
-    keys[:] = [_canonical(head[len(TAKEN_OUT) :]) for head in heads]
-    return keys
+    return _objects([_canonical(head[len(TAKEN_OUT) :]) for head in heads])
+
+
+def _objects(texts: list[bytes]) -> np.ndarray:
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
 
 
 def _canonical(key: bytes) -> bytes:
