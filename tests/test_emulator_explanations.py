@@ -52,7 +52,7 @@ def endpoint(local_cloud: LocalCloud) -> Iterator[tuple[Any, str]]:
 def test_a_deployed_model_is_explained(endpoint: tuple[Any, str]) -> None:
     """Twice each feature's distance from the mean of the baselines, under the names of the metadata."""
     endpoints, name = endpoint
-    body = {"instances": [{"features": [1.0, 2.0, 3.0], "key": 7}, {"features": [0.5, 0.0, 0.0], "key": 8}]}
+    body = {"instances": [{"features": [1.0, 2.0, 3.0], "key": 7}, {"features": [0.5, 0.0, 0.0], "key": 8.0}]}
     answer = endpoints.explain(endpoint=name, body=body).execute()
     assert answer["predictions"] == [{"prediction": [12.0], "key": 7}, {"prediction": [1.0], "key": 8}]
     (first,), (second,) = (one["attributions"] for one in answer["explanations"])

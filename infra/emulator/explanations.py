@@ -9,7 +9,7 @@ import orjson
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import failed_precondition, invalid, not_found, unimplemented
 from infra.emulator.model_versions import find_version
-from infra.emulator.predictions import asked, chosen, parsed
+from infra.emulator.predictions import asked, chosen, parsed, whole
 from infra.emulator.resources import Json
 from infra.emulator.shapley import Mixtures, mixtures, shaped, zeros
 from infra.emulator.vertex_rules import REQUIRED, found_errors
@@ -25,7 +25,7 @@ def explain(call: Call) -> Json:
     """Answer the predictions of the instances and, for each, what its features add to them."""
     endpoint, deployed = _named(call, *chosen(call))
     spec = _spec(call, deployed)
-    instances = call.body.get("instances")
+    instances = whole(call.body.get("instances"))
     if not instances:
         raise found_errors([("instances", REQUIRED)])
 
@@ -93,7 +93,7 @@ def _features(inputs: Mapping[str, Json], instance: Any) -> dict[str, tuple[str,
     for name, one in inputs.items():
         if one.get("groupName") or one.get("encoding", PLAIN[0]) not in PLAIN:
             raise unimplemented("The local cloud explains inputs without groups and encodings.")
-        named[one.get("inputTensorName") or name] = (name, one.get("inputBaselines") or [])
+        named[one.get("inputTensorName") or name] = (name, whole(one.get("inputBaselines") or []))
     if missing := [field for field in named if field not in instance]:
         raise invalid(f"An instance lacks {missing[0]!r}, an input of the explanation's metadata.")
     return named or {name: (name, []) for name in instance}

@@ -56,7 +56,7 @@ def _as_values(call: Call) -> bytes:
     """Return the request as it goes through the API's message, whose numbers are doubles: 1.0 comes out as 1."""
     if b".0" not in call.content:
         return call.content
-    return orjson.dumps({name: _whole(value) for name, value in call.body.items()})
+    return orjson.dumps({name: whole(value) for name, value in call.body.items()})
 
 
 def _unwrapped(call: Call) -> bytes:
@@ -70,12 +70,13 @@ def _unwrapped(call: Call) -> bytes:
         raise invalid(f"http_body.data is not base64: {error}.") from None
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """Return a value as it comes out of the API's messages, whose numbers are doubles: 1.0 as 1."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) <= LARGEST_EXACT else value
     if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return {name: _whole(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return [whole(item) for item in value]
+    return {name: whole(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def chosen(call: Call) -> tuple[Json, Json]:
