@@ -155,9 +155,14 @@ def test_a_retried_bundle_writes_the_same_shard(saved_models: Path, tmp_path: Pa
     """A shard that is done twice, or over what a dead worker left, is the same file; the run goes on from it."""
     rows = write_rows(tmp_path / "rows", 3000, 2, bad_every=11)
     script(AGAIN, saved_models / "keyed", rows.pattern, tmp_path / "beam")
-    (refused,) = json.loads(script(REFUSALS, json.dumps([_told(saved_models, rows.pattern, tmp_path / "beam")])))
-    assert refused[0] == 2
+    told, first = _told(saved_models, rows.pattern, tmp_path / "beam"), rows.folder / "rows-00.jsonl"
+    found = first.stat().st_mtime_ns
+    os.utime(first, ns=(found, found + 1))
+    refused, other = json.loads(script(REFUSALS, json.dumps([told, [*told, "--shards", "3", "--resume"]])))
+    os.utime(first, ns=(found, found))
+    assert (refused[0], other[0]) == (2, 2)
     assert "holds" in refused[1]
+    assert "belongs to a run with other inputs" in other[1]
     run(saved_models / "keyed", rows.pattern, tmp_path / "beam", "--shards", "3", "--resume")
     batch.run(saved_models / "keyed", [rows.pattern], tmp_path / "engine", "--shards", "3")
     assert_same(tmp_path / "beam", tmp_path / "engine")
