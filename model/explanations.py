@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -47,10 +48,10 @@ def reject_all(found: Iterable[Refused], inputs: str) -> list[Rejection]:
     Lines of which the decoder said the same are explained together, in a fraction of the time.
     """
     rejections: list[Rejection] = []
-    alike: dict[str, list[tuple[int, bytes]]] = {}
+    alike = defaultdict[str, list[tuple[int, bytes]]](list)
     for at, line, error in found:
         if type(error) is msgspec.ValidationError:
-            alike.setdefault(str(error), []).append((at, line))
+            alike[error.args[0]].append((at, line))
         else:
             rejections.append(Rejection(at, *_unreadable(line, error)))
     for message, lines in alike.items():
@@ -68,8 +69,8 @@ def _reject_alike(form: Form, lines: Sequence[tuple[int, bytes]]) -> Iterable[Re
         if len(lines) == 1:
             return [Rejection(lines[0][0], *_torn(form, lines[0][1]))]
         return chain.from_iterable(_reject_alike(form, [line]) for line in lines)
-    told = map(tell, _values_at(values, steps))
-    keys = map(_key_of, values)
+    told = [tell(value) for value in _values_at(values, steps)]
+    keys = [_key_of(value) for value in values]
     return [Rejection(at, key, code, text) for (at, _), key, text in zip(lines, keys, told, strict=True)]
 
 
