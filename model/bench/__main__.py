@@ -4,6 +4,7 @@ import argparse
 import functools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -50,6 +51,7 @@ def _bench(options: argparse.Namespace) -> Outcome:
             raise UserError(f"No model at '{path}'. Run: invoke train export")
     rows = options.rows or (QUICK_ROWS if options.quick else FULL_ROWS)
     adopt_orphans()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing is left behind
     with _temporary() as folder:
         chosen, skipped = _chosen(options, rows, models, folder)
         if not chosen:
