@@ -93,8 +93,8 @@ def default_credentials(token: str | None) -> Any:
         named = os.environ.get(CREDENTIALS_FILE)
         msg = f"No application default credentials for Google Cloud. {LOGIN}"
         if named:
-            out = f"Name another file, or run: unset {CREDENTIALS_FILE}"
-            msg = f"{CREDENTIALS_FILE} is {named!r}: {first_line(error)}. {out}"
+            msg = f"{CREDENTIALS_FILE} is {named!r}: {first_line(error)}. Run: unset {CREDENTIALS_FILE}, then:"
+            msg += LOGIN.removeprefix("Run:")
         raise PredictionApiError(msg, 401) from None
 
 
