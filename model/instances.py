@@ -75,7 +75,9 @@ class InstanceDecoder:
         uniform = read_uniform(text, template, self.signature.inputs)
         if len(uniform.index) == len(text):
             return Decoded([Group(uniform.index, uniform.inputs)], [], 0)
-        others = np.setdiff1d(np.arange(len(text)), uniform.index, assume_unique=True)
+        left = np.ones(len(text), dtype=bool)
+        left[uniform.index] = False
+        others = np.flatnonzero(left)
         return _merged(uniform, self.decode_each(text.at(others), others.tolist()))
 
     def _template(self, lines: Lines) -> Template | None:

@@ -13,7 +13,7 @@ from model.batch_predict.messages import GroupPredictions
 from model.batch_predict.parity import BATCH, fail_batches, without
 from model.batch_predict.plan import Range
 from model.batch_predict.readers import Headers
-from model.batch_predict.records import Records, encode_rows, make_records
+from model.batch_predict.records import Records, as_text, encode_rows, make_records
 from model.batch_predict.settings import Settings
 from model.batch_predict.transforms import Sent, with_heads
 from model.batching import Batch, predict
@@ -69,15 +69,14 @@ class Kernel:
         def first_line() -> int:
             return lines_before(pending.part) + block.first_line + 1
 
-        def name_line(at: int) -> tuple[str, int]:
-            return file.name, first_line() + at
-
         if settings.parity:
             size, found = settings.batch_size or BATCH, [*decoded.rejections, *failures]
-            failures = fail_batches(settings.parity, block.lines, found, size, name_line)
+            failures = fail_batches(
+                settings.parity, block.lines, found, size, lambda at: (file.name, first_line() + at)
+            )
             failures = sent.keyed(failures) if sent else failures
             rows, decoded = without(rows, failures), replace(decoded, rejections=[])
-        return make_records(block, decoded, rows, failures, name_line, order)
+        return make_records(block, decoded, as_text(rows, order), failures, file.name, first_line)
 
 
 def predict_group(runner: Runner, group: Group, batch_size: int) -> GroupPredictions:

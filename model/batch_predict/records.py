@@ -36,16 +36,16 @@ class Records:
 def make_records(
     block: Block,
     decoded: Decoded,
-    rows: Sequence[bytes],
+    results: bytes,
     failures: Sequence[Rejection],
-    name_line: Callable[[int], tuple[str, int]],
-    order: random.Random | None,
+    file: str,
+    first_line: Callable[[], int],
 ) -> Records:
-    """Return the block's lines and counts; `name_line` gives file and line number of a line of the block."""
+    """Return the block's lines and counts; `first_line` gives the number of its first line in the file."""
     rejections = sorted([*decoded.rejections, *failures], key=itemgetter(0))
-    places = [name_line(rejection.at) for rejection in rejections]
-    results = rows.text if isinstance(rows, Lines) else _shuffled(rows, order)
-    errors = _errors(rejections, places)
+    first = first_line() if rejections else 0  # which may have to be waited for
+    lines = [first + rejection[0] for rejection in rejections]
+    errors = _errors(rejections, file, lines)
     counts = Counts(
         lines=len(block.lines),
         blank=decoded.blank,
@@ -54,11 +54,13 @@ def make_records(
         failed=errors.count(b"\n"),
         codes=dict(Counter([rejection.code for rejection in rejections])),
     )
-    return Records(results, errors, counts, [line for _, line in places])
+    return Records(results, errors, counts, lines)
 
 
-def _shuffled(rows: Sequence[bytes], order: random.Random | None) -> bytes:
-    """Return what rows there are as one text, in an order if there is one."""
+def as_text(rows: Sequence[bytes], order: random.Random | None) -> bytes:
+    """Return what result lines there are as one text, in an order if there is one."""
+    if isinstance(rows, Lines):
+        return rows.text
     rows = list(rows)
     if order:
         order.shuffle(rows)
@@ -131,15 +133,15 @@ class _Error(msgspec.Struct, omit_defaults=True):
     batch: str = ""
 
 
-def _errors(rejections: Sequence[Rejection], places: Sequence[tuple[str, int]]) -> bytes:
-    lines = [
+def _errors(rejections: Sequence[Rejection], file: str, lines: Sequence[int]) -> bytes:
+    errors = [
         _Error(key, file, line, code, message, batch)
-        for (_, key, code, message, batch), (file, line) in zip(rejections, places, strict=True)
+        for (_, key, code, message, batch), line in zip(rejections, lines, strict=True)
     ]
     try:
-        return _encoder.encode_lines(lines)
+        return _encoder.encode_lines(errors)
     except UnicodeEncodeError:
-        return b"".join(map(_line_with_half_a_character, lines))
+        return b"".join(map(_line_with_half_a_character, errors))
 
 
 def _line_with_half_a_character(error: _Error) -> bytes:

@@ -106,9 +106,11 @@ class Shard:
         self.entry = entry
 
     def close(self) -> None:
-        """Bring everything to the disk."""
+        """Bring what is to be published to the disk; a kill leaves the rest whole, and a resumed run checks it."""
+        for file in (self.results, self.errors):
+            if file.tell():
+                os.fsync(file.fileno())
         for file in (self.results, self.errors, self.journal, self.notes):
-            os.fsync(file.fileno())
             file.close()
 
 
