@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from infra.engine.sealing import passphrase, sealer_of
 from infra.settings import local_stack_config
-from infra.stacks import ROOT, Stack, StackError, read_stack, stack_path, write_stack
+from infra.stacks import ROOT, Stack, StackError, read_stack, remove_setting, stack_path, write_stack
 
 HOME = ROOT / ".local"
 STATE = HOME / "cloud"
@@ -87,8 +87,11 @@ def start(port: int = 0, options: Sequence[str] = ()) -> tuple[Health, bool]:
         )
         raise StackError(msg)
     running = running or _unless_of_another(health(url))
+    emptied = not STATE.exists()
     found = running or _spawn(url, port, options)
-    write_stack("local", local_stack_config(url), sealer_of("", passphrase()).salt)
+    stack = write_stack("local", local_stack_config(url), sealer_of("", passphrase()).salt)
+    for key in ("models", "endpoints") if emptied else ():  # went with the state that somebody removed
+        remove_setting(stack, key)
     return found, running is None
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from infra.bytecode import compile_once
 from tests import proofs
 from tests.cloud import LocalCloud, start_cloud
 from tests.saved_models import make_saved_models
 
 settings.register_profile("any machine", deadline=None)  # no test may depend on how busy the machine is
 settings.load_profile("any machine")
+
+compile_once()  # or the first task that a test runs would say that it does
 
 if proofs.WANTED:
     proofs.watch_handlers()

@@ -1,12 +1,14 @@
 """This clone's local cloud as tasks find it: its port, its neighbours, a stack file that was damaged."""
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from tests.clones import Clone, free_port, make_clone
 
@@ -45,6 +47,27 @@ def test_a_cloud_on_another_port_stays_the_clones_own(tmp_path: Path) -> None:
             assert line.endswith(f"invoke local.stop, then: invoke local.start --port {clone.port}")
         finally:
             assert clone.facts("local.stop")["stopped"]
+
+
+def test_uploads_are_forgotten_with_the_state_that_held_them(tmp_path: Path) -> None:
+    """Who removes .local by hand starts anew: the stack names no model that is gone, and keeps its other settings."""
+    clone = make_clone(tmp_path)
+    stack = clone.path / "infra/stacks/Pulumi.local.yaml"
+    clone.facts("local.start")
+    clone.facts("local.stop")
+    document = yaml.safe_load(stack.read_text())
+    uploaded = {"keras-batch-prediction:models": {"decorator": {"artifactUri": "gs://b/m", "digest": "0" * 12}}}
+    document["config"] |= uploaded | {"keras-batch-prediction:keepVersions": 3}
+    stack.write_text(yaml.safe_dump(document))
+    clone.facts("local.start")
+    clone.facts("local.stop")
+    assert yaml.safe_load(stack.read_text())["config"].items() >= uploaded.items()
+    shutil.rmtree(clone.path / ".local")
+    clone.facts("local.start")
+    clone.facts("local.stop")
+    left = yaml.safe_load(stack.read_text())["config"]
+    assert "keras-batch-prediction:models" not in left
+    assert left["keras-batch-prediction:keepVersions"] == 3
 
 
 def test_another_clones_cloud_is_never_worked_on(clone: Clone, tmp_path: Path) -> None:
