@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import Conflict
 
 from tests.batch import Finished, run, start, write_rows
 from tests.cloud import LocalCloud
@@ -45,6 +46,17 @@ def uninterrupted(saved_models: Path, source: Path) -> Finished:
 def objects(bucket: Any) -> dict[str, Any]:
     """Return the objects of the output, by the rest of their name."""
     return {blob.name.removeprefix("out/"): blob for blob in bucket.list_blobs(prefix="out/")}
+
+
+def remove(bucket: Any) -> None:
+    """Delete a bucket with all that it holds, and what still comes while it is emptied."""
+    while True:
+        bucket.delete_blobs(list(bucket.list_blobs()), on_error=lambda _: None)
+        try:
+            bucket.delete()
+            return
+        except Conflict:
+            time.sleep(0.01)
 
 
 def records(bucket: Any) -> list[str]:
@@ -157,8 +169,7 @@ def test_an_address_that_is_lost_in_the_middle_ends_the_run(saved_models: Path, 
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGSTOP)
-    bucket.delete_blobs(list(bucket.list_blobs()))
-    bucket.delete()
+    remove(bucket)
     process.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, len(errors.splitlines())) == (1, 1), errors

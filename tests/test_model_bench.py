@@ -12,6 +12,7 @@ import pytest
 from model.bench import native
 from model.bench.__main__ import outcome
 from model.bench.answers import WrongAnswersError, check
+from model.bench.processes import measure
 from model.bench.rounds import run_rounds
 from model.bench.rows import Rows, features, write_rows
 from model.bench.targets import TARGETS, reached
@@ -94,6 +95,15 @@ def test_a_way_that_fails_does_not_end_the_bench(tmp_path: Path) -> None:
     assert "Failed: Spark, mapInArrow: exit code 1: ModuleNotFoundError" in told.text
     assert told.text.count("not judged") == 2
     assert [one["met"] is None for one in told.data["targets"]] == [False, True, True]
+
+
+def test_processes_that_were_there_are_left_alone() -> None:
+    """What a measured command leaves behind is waited for, and nothing else."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        assert measure([sys.executable, "-c", "pass"], {}).cpu > 0
+        assert other.poll() is None
+        other.communicate(b"\n")
+    assert other.returncode == 0
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,20 +45,21 @@ def measure(command: Sequence[str], extra_environment: Mapping[str, str]) -> Mea
     Raises:
         FailedError: its exit code is not 0.
     """
+    others = frozenset(_tree(os.getpid()))
     with tempfile.TemporaryFile() as said:
         began = time.monotonic()
         environment = {**os.environ, **extra_environment}
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        watch = _MemoryWatch()
+        watch = _MemoryWatch(others)
         watch.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            _end(_tree(os.getpid()))
+            _end(_tree(os.getpid(), others))
             raise
         wall = time.monotonic() - began
         watch.stop()
-        cpu = usage.ru_utime + usage.ru_stime + _wait_for_orphans()
+        cpu = usage.ru_utime + usage.ru_stime + _wait_for_orphans(others)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
@@ -75,34 +76,33 @@ def reason(said: str) -> str:
 class _MemoryWatch(threading.Thread):
     """Looks a few times a second at the memory of a tree of processes; shared pages count once (PSS)."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Set[int]) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self._others = others
         self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
-            self.peak = max(self.peak, sum(map(_memory, _tree(os.getpid()))))
+            self.peak = max(self.peak, sum(map(_memory, _tree(os.getpid(), self._others))))
 
     def stop(self) -> None:
         self._ended.set()
         self.join()
 
 
-def _wait_for_orphans() -> float:
+def _wait_for_orphans(others: Set[int]) -> float:
     """Return the processor time of what was left behind, once it is gone; end it where it stays."""
     cpu, deadline = 0.0, time.monotonic() + GRACE_SECONDS
-    while True:
-        try:
-            pid, _, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return cpu
-        if pid:
-            cpu += usage.ru_utime + usage.ru_stime
-            continue
+    while left := _tree(os.getpid(), others):
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):  # another one's child
+                ended, _, usage = os.wait4(pid, os.WNOHANG)
+                cpu += usage.ru_utime + usage.ru_stime if ended else 0
         if time.monotonic() > deadline:
-            _end(_tree(os.getpid()))
+            _end(left)
         time.sleep(0.02)
+    return cpu
 
 
 def _end(pids: Sequence[int]) -> None:
@@ -111,8 +111,8 @@ def _end(pids: Sequence[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _tree(root: int) -> list[int]:
-    """Return the descendants of a process; where there is no /proc, none."""
+def _tree(root: int, others: Set[int] = frozenset()) -> list[int]:
+    """Return the descendants of a process but for others; where there is no /proc, none."""
     children: dict[int, list[int]] = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError):
@@ -120,7 +120,7 @@ def _tree(root: int) -> list[int]:
             children.setdefault(int(fields[1]), []).append(int(place.parent.name))
     found, left = [], [root]
     while left:
-        below = children.get(left.pop(), [])
+        below = [pid for pid in children.get(left.pop(), []) if pid not in others]
         found += below
         left += below
     return found
