@@ -211,6 +211,7 @@ def test_whatever_is_asked_for_is_a_fault_or_refused(body: dict[str, Any]) -> No
     assert 0 <= fault.random(7).random() < 1
 
 
+@pytest.mark.long
 def test_the_tasks_add_list_and_clear(tmp_path: Path) -> None:
     """`invoke local.faults` and `invoke local.clock` do what the routes do, and name a mistake in one line."""
     clone = make_clone(tmp_path)

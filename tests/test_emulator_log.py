@@ -115,6 +115,7 @@ def test_the_log_keeps_to_its_size_and_is_followed_on(tmp_path: Path, monkeypatc
     assert (tmp_path / "log.1").stat().st_size <= 1000
 
 
+@pytest.mark.long
 def test_the_task_shows_and_follows(tmp_path: Path) -> None:
     """`invoke local.logs` prints the last requests, `--follow` those that come, `--errors` the refused ones."""
     clone = make_clone(tmp_path)

@@ -87,6 +87,7 @@ def test_a_snapshot_brings_everything_back(tmp_path: Path) -> None:
     assert (tmp_path / "emulator.stderr").read_text() == ""
 
 
+@pytest.mark.long
 def test_a_snapshot_is_one_moment_while_writers_write(tmp_path: Path) -> None:
     """Taken and brought back among four writers, it holds each writer's objects without a gap, and whole."""
     cloud = start_cloud(tmp_path)
@@ -118,6 +119,7 @@ def test_a_snapshot_is_one_moment_while_writers_write(tmp_path: Path) -> None:
     cloud.stop()
 
 
+@pytest.mark.long
 def test_restoring_among_requests_loses_none_of_them(tmp_path: Path) -> None:
     """Requests wait while the state is replaced; one that never ends is broken off and holds nothing up."""
     cloud = start_cloud(tmp_path)
@@ -234,6 +236,7 @@ def test_a_newer_format_is_refused_an_older_one_brought_up(tmp_path: Path) -> No
     database.close()
 
 
+@pytest.mark.long
 def test_the_tasks_keep_the_stack_with_the_cloud(tmp_path: Path) -> None:
     """`invoke local.snapshot` and `local.restore` keep both sides in step; `local.reset` leaves snapshots alone."""
     clone = make_clone(tmp_path)

@@ -82,6 +82,7 @@ def test_gcsfs_appends_only_by_writing_anew(filesystem: Any) -> None:
     assert filesystem.info("gcsfs-bucket/grown")["metadata"] == {"key": "value"}
 
 
+@pytest.mark.long
 def test_beams_gcsio_does_all_it_can(local_cloud: LocalCloud) -> None:
     """Beam writes, reads, lists, copies and deletes, singly and in batches."""
     from apache_beam.io.gcp.gcsio import GcsIO

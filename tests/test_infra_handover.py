@@ -81,6 +81,7 @@ def test_the_other_engine_is_refused_with_the_command_that_hands_over(clone: Clo
     assert clone.facts("preview")["changeSummary"] == {"same": 22}
 
 
+@pytest.mark.long
 def test_a_stack_goes_to_the_cli_and_comes_back_unchanged(clone: Clone, cli: Path) -> None:
     """Resources and their outputs survive both ways; the giver keeps no state that it could run by."""
     assert cli.exists()

@@ -30,6 +30,7 @@ def only_line(clone: Clone, *arguments: str) -> str:
     return line
 
 
+@pytest.mark.long
 def test_a_cloud_on_another_port_stays_the_clones_own(tmp_path: Path) -> None:
     """Where the port is taken the line names the way out, and every later task finds the cloud there."""
     clone = make_clone(tmp_path)
@@ -49,6 +50,7 @@ def test_a_cloud_on_another_port_stays_the_clones_own(tmp_path: Path) -> None:
             assert clone.facts("local.stop")["stopped"]
 
 
+@pytest.mark.long
 def test_uploads_are_forgotten_with_the_state_that_held_them(tmp_path: Path) -> None:
     """Who removes .local by hand starts anew: the stack names no model that is gone, and keeps its other settings."""
     clone = make_clone(tmp_path)

@@ -86,6 +86,7 @@ def check(bucket: Any, uninterrupted: Finished) -> dict[str, Any]:
     return there
 
 
+@pytest.mark.long
 def test_another_machine_goes_on_where_a_killed_run_was(
     saved_models: Path, source: Path, uninterrupted: Finished, tmp_path: Path, bucket: Any
 ) -> None:

@@ -136,6 +136,7 @@ def test_pipeline_writes_what_the_engine_writes(saved_models: Path, tmp_path: Pa
     assert_same(tmp_path / "beam", tmp_path / "engine")
 
 
+@pytest.mark.long
 def test_too_many_failures_stop_a_pipeline_between_shards(saved_models: Path, tmp_path: Path) -> None:
     """Exit code 3 and one line, no manifest, shards left; --resume goes on to what the engine writes."""
     rows = write_rows(tmp_path / "rows", 2000, 2, bad_every=7)
