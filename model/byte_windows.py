@@ -3,6 +3,8 @@
 import numpy as np
 
 SPACE = b" "
+(WHITE,) = SPACE
+FEW_BYTES = 64
 
 
 def windows(text: np.ndarray, width: int) -> np.ndarray:
@@ -25,6 +27,17 @@ def blank(text: np.ndarray, places: np.ndarray, width: int) -> None:
     """Write white space over the `width` bytes at each of the places, all of which have room for it."""
     if width and len(places):
         windows(text, width)[places] = _one(SPACE * width)
+
+
+def blank_between(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
+    """Write white space over pieces of a text: byte by byte of all pieces, or piece by piece where some are long."""
+    longest = int((stops - starts).max(initial=0))
+    if longest <= FEW_BYTES:
+        for ahead in range(longest):
+            text[np.minimum(starts + ahead, stops - 1)] = WHITE
+        return
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        text[start:stop] = WHITE
 
 
 def _one(piece: bytes) -> np.void:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from model.rejections import BYTE_ORDER_MARK, KEY_TYPES, Key, Rejection, key_in_text, read_key, shown
+from model.rejections import BYTE_ORDER_MARK, Key, Rejection, as_key, key_in_text, read_key, shown
 
 NOT_FINITE = re.compile(rb"-?(nan|inf(inity)?)\b", re.IGNORECASE)
 MISSING = re.compile(r"missing required field `(.+?)`")
@@ -67,24 +67,17 @@ def _reject_alike(form: Form, lines: Sequence[tuple[int, bytes]]) -> Iterable[Re
         values = [_decode(line) for _, line in lines]
     except NOT_JSON:  # one of them is not JSON behind the place that the decoder refused
         if len(lines) == 1:
-            return [Rejection(lines[0][0], *_torn(form, lines[0][1]))]
+            at, line = lines[0]
+            text = tell(_value_at(_loosely(line), steps))
+            return [Rejection(at, *(_no_text(line) or (read_key(line), code, text)))]
         return chain.from_iterable(_reject_alike(form, [line]) for line in lines)
     told = [tell(value) for value in _values_at(values, steps)]
     keys = [_key_of(value) for value in values]
     return [Rejection(at, key, code, text) for (at, _), key, text in zip(lines, keys, told, strict=True)]
 
 
-def _torn(form: Form, line: bytes) -> tuple[Key, str, str]:
-    """Return key, code and message for a line that is not JSON behind what the decoder refused."""
-    if fault := _no_text(line):
-        return fault
-    value = _value_at(_loosely(line), form.steps)
-    return read_key(line), form.code, form.tell if isinstance(form.tell, str) else form.tell(value)
-
-
 def _key_of(value: Any) -> Key:
-    key = value.get("key") if type(value) is dict else None
-    return key if type(key) in KEY_TYPES else None
+    return as_key(value.get("key")) if type(value) is dict else None
 
 
 def _unreadable(line: bytes, error: Exception) -> tuple[Key, str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from model.accounting import Verdicts, judge
+from model.batch_predict.folder import stats_name
 from model.batch_predict.formats import Format
 from model.command import Outcome, parser, run
 from model.errors import UserError, unreadable
@@ -108,7 +109,7 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     """Find a job's result and error shards by the names that the services give them."""
     results = [file for pattern in RESULT_NAMES for file in sorted(folder.rglob(pattern))]
     errors = [file for pattern in ERROR_NAMES for file in sorted(folder.rglob(pattern))]
-    named = {file.with_name(file.name.replace("errors", "errors_stats")) for file in errors}  # row by row, beside these
+    named = {file.with_name(stats_name(file.name)) for file in errors}  # row by row, beside these
     errors = [file for file in errors if file not in named]
     if not results and not errors:
         raise UserError(f"No result shards in '{folder}'. Run: invoke predict")

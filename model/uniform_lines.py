@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.byte_windows import blank, stands_at
+from model.byte_windows import blank, blank_between, stands_at
 from model.columns import numpy_dtype
 from model.lines import NEWLINE, Lines
 from model.plain_numbers import parse, spoiled
@@ -18,7 +18,6 @@ from model.template import Template, kind_of
 
 COMMA, QUOTE, BACKSLASH, SPACE, MINUS, ZERO = (ord(character) for character in ',"\\ -0')
 NINE = ord("9")
-FEW_BYTES = 64
 MOST_DIGITS = 19  # any integer of so many fits into 64 bits without a sign
 
 
@@ -188,27 +187,16 @@ def _numbers_only(grid: Grid, template: Template) -> np.ndarray:
     text = grid.text.copy()
     others = np.ones(len(grid.lines.starts), dtype=bool)
     others[grid.index] = False
-    _blank(text, grid.lines.starts[others], grid.lines.ends[others] + 1)
+    blank_between(text, grid.lines.starts[others], grid.lines.ends[others] + 1)
     text[grid.ends] = COMMA
     for number, slot in enumerate(template.slots):
         start, stop = grid.start(number), grid.stop(number)
         if slot.kind == "text":
-            _blank(text, start, stop + 1)
+            blank_between(text, start, stop + 1)
         elif not slot.bare:
             blank(text, start, len(slot.prefix))
             blank(text, stop - len(slot.suffix), len(slot.suffix))
     return text
-
-
-def _blank(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
-    """Write white space over pieces of a text: byte by byte of all pieces, or piece by piece where some are long."""
-    longest = int((stops - starts).max(initial=0))
-    if longest <= FEW_BYTES:
-        for ahead in range(longest):
-            text[np.minimum(starts + ahead, stops - 1)] = SPACE
-        return
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        text[start:stop] = SPACE
 
 
 def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -218,7 +206,7 @@ def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.n
     found = parse(text) if len(good) == len(grid.lines) or not (text > NINE).any() else None  # else it would fail
     while found is None and (bad := next(looks, None)) is not None:
         bad &= good
-        _blank(text, grid.starts[bad], grid.ends[bad] + 1)
+        blank_between(text, grid.starts[bad], grid.ends[bad] + 1)
         good &= ~bad
         found = parse(text)
     if found is None:

@@ -14,7 +14,7 @@ import google_crc32c
 import msgspec
 
 from model import gcs
-from model.batch_predict.folder import MANIFEST, PLAN, WORK, Folder, shard_names, write_json
+from model.batch_predict.folder import MANIFEST, PLAN, WORK, Folder, shard_names, stats_name, write_json
 from model.batch_predict.identity import Plan
 from model.batch_predict.parity import stats_of
 from model.batch_predict.settings import Settings, broken_off
@@ -55,7 +55,7 @@ class Delivery:
         """
         shards = self._folder.plan.shards
         pairs = [shard_names(number, shards, self._table.kind) for number in range(shards)]
-        made = {name for pair in pairs for name in (*pair, _stats(pair[1]))}
+        made = {name for pair in pairs for name in (*pair, stats_name(pair[1]))}
         try:
             there = {item.uri.removeprefix(f"{self._base}/"): item for item in gcs.under(f"{self._base}/")}
             for name in sorted(there, key=lambda name: name != f"{WORK}/{PLAN}"):
@@ -110,7 +110,7 @@ class Delivery:
             objects[results] = made.with_suffix(".table")
             self._table.write(files.results, objects[results])
         if self._parity:
-            stats = objects[_stats(errors)] = made.with_suffix(".stats")
+            stats = objects[stats_name(errors)] = made.with_suffix(".stats")
             stats.write_text(stats_of(files.errors))
         return objects
 
@@ -128,10 +128,6 @@ class Delivery:
         write_json(waiting, msgspec.to_builtins(record))
         gcs.upload(waiting, f"{self._base}/{WORK}/{place.name}")
         waiting.replace(place)
-
-
-def _stats(errors: str) -> str:
-    return errors.replace("errors", "errors_stats")
 
 
 def crc32c(path: Path) -> str:

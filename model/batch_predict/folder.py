@@ -140,6 +140,11 @@ def shard_names(number: int, shards: int, kind: TableFormat = TableFormat.JSONL)
     return results + kind.suffix, errors
 
 
+def stats_name(errors: str) -> str:
+    """Return the name of what a service writes in place of an error shard."""
+    return errors.replace("errors", "errors_stats")
+
+
 def publish(folder: Folder, manifest: dict[str, Any], table: Table) -> None:
     """Give the shards their names, and then write the manifest: where it lies, the shards are whole."""
     for number in range(folder.plan.shards):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from model.batch_predict.folder import shard_names
+from model.batch_predict.folder import shard_names, stats_name
 from model.instances import WHITESPACE
 from model.rejections import Rejection, read_key
 
@@ -75,7 +75,7 @@ def write_stats(output: Path, shards: int) -> None:
     for number in range(shards):
         errors = output / shard_names(number, shards)[1]
         if errors.exists():  # else it is on gs://, and this beside it
-            errors.with_name(errors.name.replace("errors", "errors_stats")).write_text(stats_of(errors))
+            errors.with_name(stats_name(errors.name)).write_text(stats_of(errors))
 
 
 def stats_of(errors: Path) -> str:

@@ -57,6 +57,10 @@ class Threshold:
     def __str__(self) -> str:
         return f"{self.value:g}%" if self.percent else f"{self.value:g}"
 
+    def allowed(self, instances: float) -> float:
+        """Return how many of the instances may fail."""
+        return self.value / 100 * instances if self.percent else self.value
+
 
 @dataclass(frozen=True)
 class Settings:

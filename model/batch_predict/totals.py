@@ -37,10 +37,10 @@ class Totals:
 
     def _allowed(self, done: Done) -> float | None:
         """Return how many rows may fail; a percentage is of all rows, which are estimated from the bytes read."""
-        if self.threshold is None or not self.threshold.percent:
-            return self.threshold.value if self.threshold else None
+        if self.threshold is None:
+            return None
         read, seen = self.read_bytes + done.size, self.counts.instances + done.counts.instances
-        return self.threshold.value / 100 * seen * max(1.0, self.total_bytes / max(read, 1))
+        return self.threshold.allowed(seen * max(1.0, self.total_bytes / max(read, 1)))
 
     def cancel(self) -> None:
         """Stop after the blocks in flight."""

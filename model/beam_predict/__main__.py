@@ -31,7 +31,7 @@ from model.beam_predict.runners import (
     stage_source,
     template,
 )
-from model.beam_predict.threshold import allowed, stopped_by
+from model.beam_predict.threshold import stopped_by
 from model.beam_predict.work import DUPLICATES, WORK
 from model.signature import UnusableModelError
 
@@ -100,7 +100,7 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
 
 def _too_many(manifest: dict[str, Any], limit: Threshold | None) -> bool:
     """Whether more rows failed than may, the last ones too."""
-    return limit is not None and manifest["failed"] > allowed(limit, manifest["instances"])
+    return limit is not None and manifest["failed"] > limit.allowed(manifest["instances"])
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 import re
 
-from model.batch_predict.settings import Threshold
 from model.beam_predict.files import names_in, whole
 from model.beam_predict.work import WORK, ShardDone, Work
 
@@ -33,14 +32,9 @@ def check_failures(work: Work) -> None:
     if not limit or not found:
         return
     failed, instances = (sum(int(match[group]) for match in found) for group in (2, 3))
-    if failed > allowed(limit, instances * work.plan.shards / len(found)):
+    if failed > limit.allowed(instances * work.plan.shards / len(found)):
         msg = f"more than {limit} failed, {failed:,} in {len(found)} of {work.plan.shards} shards"
         raise TooManyFailuresError(msg)
-
-
-def allowed(limit: Threshold, instances: float) -> float:
-    """Return how many of the instances may fail."""
-    return limit.value / 100 * instances if limit.percent else limit.value
 
 
 def stopped_by(error: Exception) -> str | None:
