@@ -28,16 +28,19 @@ LOCATION = re.compile(r"projects/[^/]+/locations/([^/]+)/")
 
 
 def covers(bucket: Mapping[str, Any], region: str) -> bool:
-    """Say whether a bucket (storage's resource) is in a region, or in several of which it is one."""
+    """Say whether a bucket (storage's resource) is in a region, or in several of which it is one; a pair is named."""
     where = str(bucket.get("location", "")).lower()
-    pair = (bucket.get("customPlacementConfig") or {}).get("dataLocations") or ()
-    return where == region or region in SEVERAL.get(where, ()) or region in {str(each).lower() for each in pair}
+    return region in (_pair(bucket) or {where, *SEVERAL.get(where, ())})
 
 
 def place_of(bucket: Mapping[str, Any]) -> str:
     """Return where a bucket is, as Google writes it in lower case."""
-    pair = (bucket.get("customPlacementConfig") or {}).get("dataLocations") or ()
-    return " and ".join(str(each).lower() for each in pair) or str(bucket.get("location", "")).lower()
+    return " and ".join(_pair(bucket)) or str(bucket.get("location", "")).lower()
+
+
+def _pair(bucket: Mapping[str, Any]) -> list[str]:
+    """Return the regions that a bucket was given by name; its location is then the continent around them."""
+    return [str(each).lower() for each in (bucket.get("customPlacementConfig") or {}).get("dataLocations") or ()]
 
 
 def check_places(bucket: Mapping[str, Any], model: str, region: str, stack: str) -> None:

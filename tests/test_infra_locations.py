@@ -34,6 +34,11 @@ MODEL = "projects/p/locations/{}/models/m@1"
             "europe-west9",
             True,
         ),
+        (
+            {"location": "US", "customPlacementConfig": {"dataLocations": ["US-EAST1", "US-WEST1"]}},
+            "us-central1",
+            False,
+        ),
         ({}, "us-central1", False),
     ],
 )
