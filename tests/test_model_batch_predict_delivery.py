@@ -1,13 +1,17 @@
 """A run whose output is on gs:// leaves shard by shard, and goes on after a kill, here or on another machine."""
 
 import json
+import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from google.api_core.exceptions import Conflict
 
 from tests.batch import Finished, run, start, write_rows
@@ -64,15 +68,34 @@ def records(bucket: Any) -> list[str]:
     return sorted(name for name in objects(bucket) if name.endswith(".delivered"))
 
 
+@contextmanager
+def slow_uploads() -> Iterator[None]:
+    """Have the local cloud take its time for uploads: a run that is to be ended in the middle is not over before."""
+    faults = f"{os.environ['STORAGE_EMULATOR_HOST']}/_local/faults"
+    fault: dict[str, Any] = {"kind": "latency", "method": "storage.objects.insert", "seconds": 0.2}
+    made = requests.post(faults, json=fault, timeout=30).json()
+    try:
+        yield
+    finally:
+        requests.delete(f"{faults}/{made['id']}", timeout=30).raise_for_status()
+
+
 def kill(model: Path, source: Path, bucket: Any, *options: str) -> dict[str, Any]:
     """Start a run, end it with SIGKILL when two more of its shards are there, and return what is there then."""
-    process, already = start(model, [source], f"gs://{bucket.name}/out", *SHARDS, *options), len(records(bucket))
-    while len(records(bucket)) < already + 2:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.communicate(timeout=60)
+    with slow_uploads():
+        process, already = start(model, [source], f"gs://{bucket.name}/out", *SHARDS, *options), len(records(bucket))
+        while len(records(bucket)) < already + 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=60)
     return objects(bucket)
+
+
+def shards_gone(cache: Path) -> set[str]:
+    """Return the numbers of the shards that are vouched for here and lie here no more."""
+    (work,) = list(cache.glob("keras-batch-prediction/runs/*/.batch_predict")) or [cache]
+    return {path.stem for path in work.glob("*.delivered") if not path.with_suffix(".results").exists()}
 
 
 def check(bucket: Any, uninterrupted: Finished) -> dict[str, Any]:
@@ -114,14 +137,17 @@ def test_shards_leave_this_machine_before_the_run_ends(
     saved_models: Path, source: Path, uninterrupted: Finished, tmp_path: Path, bucket: Any
 ) -> None:
     """What is there is here no more; what was deleted or changed there meanwhile is made again."""
-    there = kill(saved_models / "keyed", source, bucket)
-    work = next((tmp_path / "cache").glob("keras-batch-prediction/runs/*/.batch_predict"))
-    vouched = [path.stem for path in sorted(work.glob("*.delivered"))]
-    assert vouched
-    assert len(list(work.glob("*.results"))) <= 12 - len(vouched)
-    first, second = (
-        f"prediction.results-{number}-of-00012" for number in sorted(name[-15:-10] for name in records(bucket))[:2]
-    )
+    with slow_uploads():
+        process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
+        while len(gone := shards_gone(tmp_path / "cache")) < 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=60)
+    there = objects(bucket)
+    assert "manifest.json" not in there
+    assert gone <= {name[-15:-10] for name in records(bucket)}
+    first, second = (f"prediction.results-{number}-of-00012" for number in sorted(gone)[:2])
     there[first].delete()
     there[second].upload_from_string("changed")
     done = run(saved_models / "keyed", [source], f"gs://{bucket.name}/out", "--resume")
@@ -165,11 +191,12 @@ def test_a_stopped_run_is_finished_elsewhere(saved_models: Path, tmp_path: Path,
 @pytest.mark.long
 def test_an_address_that_is_lost_in_the_middle_ends_the_run(saved_models: Path, source: Path, bucket: Any) -> None:
     """Exit code 1 and one line, as soon as a shard cannot be brought there; --resume finishes when it can."""
-    process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
-    while not records(bucket):
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGSTOP)
+    with slow_uploads():
+        process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
+        while not records(bucket):
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGSTOP)
     remove(bucket)
     process.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
