@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +81,26 @@ def run(model: Path | str, inputs: list[Path | str], output: Path | str, *option
     process = start(model, inputs, output, *options)
     stdout, stderr = process.communicate(timeout=300)
     return Finished(process.returncode, stdout, stderr, Path(output))
+
+
+def caught(
+    begin: Callable[[], "subprocess.Popen[str]"], middle: Callable[[], bool], output: Path
+) -> "subprocess.Popen[str]":
+    """Start a run and hold it (SIGSTOP) in the middle; one that was over before it was seen there is begun anew."""
+    for _ in range(5):
+        process = begin()
+        while process.poll() is None:
+            if middle():
+                process.send_signal(signal.SIGSTOP)
+                state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                if state is not None and state.si_code == os.CLD_STOPPED and middle():
+                    return process
+                process.send_signal(signal.SIGCONT)
+            time.sleep(0.002)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        shutil.rmtree(output)
+    raise AssertionError("Five runs were over before they were seen in the middle")
 
 
 def write_rows(path: Path, count: int, first: int = 0, seed: int = 0) -> np.ndarray:

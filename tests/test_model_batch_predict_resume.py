@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.batch import ROOT, Finished, command, run, start, write_rows
+from tests.batch import ROOT, Finished, caught, command, run, start, write_rows
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -39,14 +39,19 @@ def uninterrupted(saved_models: Path, source: Path) -> dict[str, bytes]:
     return shards(done.output)
 
 
-def kill(saved_models: Path, source: Path, output: Path, seconds: float = 60, *, journaled: bool = True) -> None:
-    """Start or resume a run and end it with SIGKILL once a block is journaled, or the time is over."""
-    process = start(saved_models / "keyed", [source], output, "--shards", "3", "--resume")
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline and not (journaled and has_journal(output)):
-        time.sleep(0.002)
+def kill(saved_models: Path, source: Path, output: Path) -> None:
+    """Start a run and end it with SIGKILL once a block is journaled."""
+    process = in_the_middle(saved_models, source, output)
     process.kill()
     process.communicate(timeout=60)
+
+
+def in_the_middle(saved_models: Path, source: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
+    """Return a run that is held where a block is journaled and others are not."""
+    settings = ("--shards", "3", *options)
+    return caught(
+        lambda: start(saved_models / "keyed", [source], output, *settings), lambda: has_journal(output), output
+    )
 
 
 def has_journal(output: Path) -> bool:
@@ -142,11 +147,9 @@ def test_cancelled_run_keeps_what_it_has(
 ) -> None:
     """SIGTERM publishes whole rows, says what is missing, exits with 143, and the run can still be finished."""
     output = tmp_path / "out"
-    process = start(saved_models / "keyed", [source], output, "--shards", "3", "--workers", "1")
-    while not has_journal(output):
-        assert process.poll() is None
-        time.sleep(0.002)
+    process = in_the_middle(saved_models, source, output, "--workers", "1")
     process.terminate()
+    process.send_signal(signal.SIGCONT)
     stdout, stderr = process.communicate(timeout=60)
     done = Finished(process.returncode, stdout, stderr, output)
     assert (done.code, done.manifest["state"]) == (143, "cancelled")
@@ -209,12 +212,10 @@ def test_lost_worker_ends_a_run_that_can_go_on(
 ) -> None:
     """A worker that the system kills (for memory, say) is noticed: exit code 1, one line, and --resume finishes."""
     output = tmp_path / "out"
-    process = start(saved_models / "keyed", [source], output, "--shards", "3")
-    while not has_journal(output):
-        assert process.poll() is None
-        time.sleep(0.002)
+    process = in_the_middle(saved_models, source, output)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
+    process.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (
         1,
@@ -233,7 +234,11 @@ def test_kills_at_any_moment_lose_nothing(
     for round_ in range(5):
         output = tmp_path / f"out{round_}"
         for _ in range(4):
-            kill(saved_models, source, output, moments.uniform(0.1, 2), journaled=False)
+            process = start(saved_models / "keyed", [source], output, "--shards", "3", "--resume")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moments.uniform(0.1, 2))
+            process.kill()
+            process.communicate(timeout=60)
         finish(saved_models, source, output, "--shards", "3")  # all kills may have come before there was a plan
         assert shards(output) == uninterrupted
 
@@ -245,11 +250,7 @@ def test_input_that_is_lost_in_the_middle_ends_a_run_that_can_go_on(
     """Exit code 1 and one line; where another content may have been read, nothing made of it is kept."""
     content, output, copy = source.read_bytes(), tmp_path / "out", tmp_path / "in.jsonl"
     copy.write_bytes(content)
-    process = start(saved_models / "keyed", [copy], output, "--shards", "3", "--workers", "1")
-    while not has_journal(output):
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.send_signal(signal.SIGSTOP)
+    process = in_the_middle(saved_models, copy, output, "--workers", "1")
     if how == "removed":
         copy.unlink()
     else:

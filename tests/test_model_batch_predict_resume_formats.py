@@ -2,12 +2,12 @@
 
 import gzip
 import json
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.batch import lines_of, run, start
+from tests.batch import caught, lines_of, run, start
 from tests.saved_models import rows
 from tests.test_model_batch_predict_formats import write_csv
 from tests.test_model_batch_predict_resume import shards
@@ -16,9 +16,9 @@ MOMENTS = (1, 3)  # blocks that are whole when a run is killed, each the success
 NAMES = 15_000
 
 
-def journaled(output: Path) -> int:
-    """Count the blocks of an unfinished run that are whole."""
-    return sum(path.read_bytes().count(b"\n") for path in (output / ".batch_predict").glob("*.journal"))
+def journaled(output: Path, blocks: int) -> bool:
+    """Tell whether so many blocks of an unfinished run are whole."""
+    return sum(path.read_bytes().count(b"\n") for path in (output / ".batch_predict").glob("*.journal")) >= blocks
 
 
 def write_source(kind: str, saved_models: Path, folder: Path) -> Path:
@@ -55,10 +55,11 @@ def test_a_killed_run_ends_with_the_same_bytes(
     whole = run(saved_models / model, [source], tmp_path / "whole", *settings)
     assert whole.code == 0, whole.stderr
     for blocks in MOMENTS:
-        process = start(saved_models / model, [source], output, *settings, "--resume")
-        while journaled(output) < blocks:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.002)
+        process = caught(
+            lambda: start(saved_models / model, [source], output, *settings, "--resume"),
+            partial(journaled, output, blocks),
+            output,
+        )
         process.kill()
         process.communicate(timeout=60)
     done = run(saved_models / model, [source], output, *settings, "--resume")
