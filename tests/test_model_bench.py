@@ -13,10 +13,10 @@ from model.bench import native
 from model.bench.__main__ import outcome
 from model.bench.answers import WrongAnswersError, check
 from model.bench.processes import measure
-from model.bench.rounds import run_rounds
+from model.bench.rounds import Result, Rounds, run_rounds
 from model.bench.rows import Rows, features, write_rows
 from model.bench.targets import TARGETS, reached
-from model.bench.ways import Way
+from model.bench.ways import KERAS_32, KERAS_LOOP, OURS, Way
 from tests.batch import ROOT, run
 from tests.saved_models import bare_predictions
 
@@ -119,11 +119,27 @@ def test_native_peer_predicts_the_same(saved_models: Path, tmp_path: Path) -> No
 
 def test_every_target_is_judged_by_what_was_measured() -> None:
     """Ratios are of the ways they name; a target whose way did not run is left out."""
-    even = {
-        name: {"wall": 2.0, "cpu": 1.0, "peak_mb": 3.0} for target in TARGETS for name in (target.way, target.other)
-    }
+    taken = {"rows": 100, "wall": 2.0, "cpu": 1.0, "peak_mb": 3.0}
+    even = {name: taken for target in TARGETS for name in (target.way, target.other)}
     assert len(reached(even)) == len(TARGETS)
-    assert [one.met for one in reached(even)] == [not one.target.at_least for one in reached(even)]
+    bound = [one for one in reached(even) if one.target.bound is not None]
+    assert [one.met for one in bound] == [not one.target.at_least for one in bound]
     slow = even.pop("Ray Data")
     assert len(reached(even)) == len(TARGETS) - 1
     assert [one.ratio for one in reached({"ours": even["ours"], "Ray Data": {**slow, "wall": 20.0}})] == [10.0]
+
+
+def test_the_loop_is_judged_by_the_row_and_whole_files_are_told_without_a_target() -> None:
+    """Both numbers of batch 32 stand in the table: that of the loop, which gets fewer rows, and that of whole files."""
+
+    def result(way: str, rows: int, wall: float) -> Result:
+        return Result(way, rows, wall, wall, 1.0, 1, None)
+
+    results = [result(OURS, 1000, 2.0), result(KERAS_LOOP, 20, 4.0), result(KERAS_32, 1000, 30.0)]
+    told = outcome("predict", 1000, Rounds(results, {}), {})
+    loop, files = told.data["targets"]
+    assert (loop["ratio"], loop["bound"], loop["met"]) == (100.0, 40, True)
+    assert (files["ratio"], files["bound"], files["met"]) == (15.0, None, None)
+    shown = [[cell.strip() for cell in line.split("│")] for line in told.text.splitlines() if "faster than" in line]
+    numbers = [[cells[place] for place in (2, 3, 5)] for cells in shown]
+    assert numbers == [["≥ 40", "100.00", "met"], ["none", "15.00", ""]]

@@ -109,7 +109,8 @@ def _ways(
         except NoCompilerError as error:
             skipped[ways.NATIVE] = str(error)
     yield ways.engine(ways.OURS_BEAM, ten, models, module="model.beam_predict")
-    yield from (peer for peer in ways.peers(ten, models) if options.what == "predict" or "Beam" in peer.name)
+    few = Rows(folder / "few", max(rows // ways.LOOP_SHARE, 1), FILES)
+    yield from (peer for peer in ways.peers(ten, few, models) if options.what == "predict" or "Beam" in peer.name)
     if options.what == "predict" and not options.quick:
         yield ways.engine(ways.OURS_TENFOLD, Rows(folder / "tenfold", 10 * rows, FILES), models, single=True)
 

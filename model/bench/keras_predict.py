@@ -1,4 +1,4 @@
-"""The loop that everyone writes first: json, `model.predict`, json."""
+"""Keras with whole files: json of all lines, one call of `model.predict`, which cuts batches itself, json."""
 
 import json
 from pathlib import Path

@@ -24,7 +24,7 @@ class Peer:
 
 
 def peer(name: str, description: str) -> Peer:
-    """Read the command line."""
+    """Read the command line; its paths become absolute ones, for workers that run in other folders."""
     made = argparse.ArgumentParser(prog=f"python -m model.bench.{name}", description=description)
     made.add_argument("--model", type=Path, required=True, help="the bare Keras model")
     made.add_argument("--saved-model", type=Path, required=True, help="the keyed SavedModel of the same weights")
@@ -32,9 +32,10 @@ def peer(name: str, description: str) -> Peer:
     made.add_argument("--output", type=Path, required=True, help="a folder for predictions, as JSON Lines")
     made.add_argument("--batch", type=int, default=BATCH, help="rows per call of the model")
     options = made.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
-    files = sorted(glob.glob(options.input))  # noqa: PTH207 - absolute patterns
-    return Peer(options.model, options.saved_model, files, options.output, options.batch)
+    output: Path = options.output.absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    files = sorted(glob.glob(str(Path(options.input).absolute())))  # noqa: PTH207 - a pattern is one text
+    return Peer(options.model.absolute(), options.saved_model.absolute(), files, output, options.batch)
 
 
 def keras_without_pandas() -> Any:

@@ -1,8 +1,9 @@
-"""Ray Data as its guides have it: Arrow reads the JSON Lines, actors that hold the SavedModel map batches."""
+"""Ray Data as its guides have it: it reads the JSON Lines, and actors that hold the SavedModel map batches."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # else, under `uv run`, each worker makes an environment first
 
 import numpy as np
 import ray

@@ -51,5 +51,6 @@ def _targets(held: Sequence[Reached]) -> Table:
         made.add_column(name, justify="right")
     for one in held:
         measured, cpu = ("-" if ratio is None else f"{ratio:.2f}" for ratio in (one.ratio, one.cpu_ratio))
-        made.add_row(one.target.claim, one.target.text(), measured, cpu, VERDICTS[one.met])
+        verdict = VERDICTS[one.met] if one.target.bound is not None else ""
+        made.add_row(one.target.claim, one.target.text(), measured, cpu, verdict)
     return made

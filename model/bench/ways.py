@@ -14,7 +14,9 @@ from model.bench.rows import Rows
 
 OURS, OURS_ONE_FILE, OURS_SMALL, OURS_BAD = "ours", "ours, one file", "ours, a tenth", "ours, 10% bad rows"
 OURS_TENFOLD, IMPORT, NATIVE = "ours, tenfold", "import tensorflow", "native C"
-KERAS_8192, KERAS_32 = "model.predict, batch 8192", "model.predict, batch 32"
+KERAS_8192, KERAS_32 = "model.predict, batch 8192", "model.predict, batch 32"  # of a whole file, in one call
+KERAS_LOOP = "model.predict, 32 rows a call"
+LOOP_SHARE = 50  # the loop gets this part of the rows: with all of them it would take an hour
 BEAM, RUN_INFERENCE, OURS_BEAM = "Beam, DoFn over lines", "Beam, RunInference", "ours on Beam"
 RAY, SPARK = "Ray Data", "Spark, mapInArrow"
 
@@ -81,8 +83,8 @@ def peer(name: str, module: str, rows: Rows, models: Models, *options: str, sing
     return Way(name, rows, lambda output: [*head, *tail, str(output)], single=single)
 
 
-def peers(rows: Rows, models: Models) -> list[Way]:
-    """Return what others would write, the fastest first."""
+def peers(rows: Rows, few: Rows, models: Models) -> list[Way]:
+    """Return what others would write, the fastest first; the slowest gets few rows."""
     return [
         peer(KERAS_8192, "keras_predict", rows, models),
         peer(BEAM, "beam_lines", rows, models),
@@ -90,6 +92,7 @@ def peers(rows: Rows, models: Models) -> list[Way]:
         peer(RAY, "ray_data", rows, models),
         peer(KERAS_32, "keras_predict", rows, models, "--batch", "32", single=True),
         peer(RUN_INFERENCE, "beam_run_inference", rows, models, single=True),
+        peer(KERAS_LOOP, "keras_loop", few, models, "--batch", "32", single=True),
     ]
 
 
