@@ -254,16 +254,28 @@ def test_damaged_gzip_loses_only_what_cannot_be_read(saved_models: Path, tmp_pat
     assert [(error["line"], error["code"]) for error in done.errors] == [(len(done.results) + 1, "DAMAGED_INPUT")]
 
 
-def test_gzip_that_does_not_match_its_checksum_is_told(saved_models: Path, tmp_path: Path) -> None:
-    """Its end is where that is known: a record says that any line before may be wrong."""
-    write_rows(tmp_path / "plain", 20)
-    packed = bytearray(gzip.compress((tmp_path / "plain").read_bytes()))
+def test_nothing_stays_of_a_gzip_that_does_not_match_its_checksum(saved_models: Path, tmp_path: Path) -> None:
+    """Its end is where that is known: its rows, written by then, are taken back, and one record stands for it."""
+    write_rows(tmp_path / "1.jsonl", 100)
+    write_rows(tmp_path / "3.jsonl", 100, first=50_000)
+    write_rows(tmp_path / "plain", 30_000, first=100)  # more than one block
+    packed = bytearray(gzip.compress((tmp_path / "plain").read_bytes(), 1))
     packed[-8] ^= 1
-    (tmp_path / "in.jsonl.gz").write_bytes(packed)
-    done = run(saved_models / "keyed", [tmp_path / "in.jsonl.gz"], tmp_path / "out")
+    (tmp_path / "2.jsonl.gz").write_bytes(packed)
+    files: list[Path | str] = [tmp_path / name for name in ("1.jsonl", "2.jsonl.gz", "3.jsonl")]
+    done = run(saved_models / "keyed", files, tmp_path / "out", "--shards", "1")
     [error] = done.errors
-    assert (done.code, done.summary["predicted"], error["code"]) == (0, 20, "DAMAGED_INPUT")
-    assert "does not match its checksum, and any line of it may be wrong: CRC check failed" in error["message"]
+    assert (done.code, done.summary["predicted"], done.summary["failed"]) == (0, 200, 1), done.stderr
+    assert (error["file"], error["line"], error["code"]) == (str(files[1]), 1, "DAMAGED_INPUT")
+    assert error["message"].startswith("none of the file's lines is predicted, for any may be wrong: the compressed")
+    assert [line["key"] for line in done.results] == [*range(100), *range(50_000, 50_100)]
+
+
+def test_a_gzip_file_without_a_byte_is_damaged(saved_models: Path, tmp_path: Path) -> None:
+    """Cut off before its first byte, it is not taken for one without lines."""
+    (tmp_path / "in.jsonl.gz").touch()
+    done = run(saved_models / "keyed", [tmp_path / "in.jsonl.gz"], tmp_path / "out")
+    assert [(error["line"], error["code"]) for error in done.errors] == [(1, "DAMAGED_INPUT")]
 
 
 def test_empty_input_is_a_finished_run(saved_models: Path, tmp_path: Path) -> None:

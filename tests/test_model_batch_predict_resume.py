@@ -1,6 +1,7 @@
 """A run that was broken off goes on where it was: no row lost, none twice, the same bytes as without the break."""
 
 import fcntl
+import gzip
 import os
 import random
 import shutil
@@ -76,6 +77,21 @@ def test_resumed_run_equals_an_uninterrupted_one(
     done = finish(saved_models, source, output)
     assert shards(output) == uninterrupted
     assert (done.summary["instances"], done.summary["predicted"], done.summary["failed"]) == (60_000, 58_800, 1_200)
+
+
+def test_a_shard_that_ends_in_damage_is_not_read_again(saved_models: Path, tmp_path: Path) -> None:
+    """A stopped run that goes on has one record of a compressed file that is cut off, as one that was never stopped."""
+    rows, packed, bad = (tmp_path / name for name in ("rows", "1.jsonl.gz", "2.jsonl"))
+    write_rows(rows, 500)
+    packed.write_bytes(gzip.compress(rows.read_bytes())[:-9])
+    bad.write_text("bad\n" * 20_000)
+    options = ("--shards", "20", "--workers", "1")  # so that the compressed file has shards of its own
+    whole = run(saved_models / "keyed", [packed, bad], tmp_path / "whole", *options)
+    stopped = run(saved_models / "keyed", [packed, bad], tmp_path / "out", *options, "--max-errors", "30")
+    assert (stopped.code, stopped.summary["state"], stopped.errors[0]["code"]) == (3, "stopped", "DAMAGED_INPUT")
+    assert 0 < stopped.summary["not_attempted"] < 20_000
+    done = finish(saved_models, packed, tmp_path / "out", "--input", str(bad), *options)
+    assert (done.summary["failed"], shards(done.output)) == (20_001, shards(whole.output))
 
 
 def test_what_no_journal_entry_vouches_for_is_redone(

@@ -123,3 +123,12 @@ def test_summary_is_one_object(saved_models: Path, tmp_path: Path) -> None:
     """What the task prints with --json can be printed: plain JSON values throughout."""
     (tmp_path / "in.jsonl").write_text(GOOD)
     assert json.loads(json.dumps(outcome(saved_models, tmp_path / "in.jsonl", "keyed")))["valid"] == 1
+
+
+def test_a_spoilt_gzip_is_one_fault(saved_models: Path, tmp_path: Path) -> None:
+    """What it seemed to hold is not counted, nor are its keys."""
+    packed = bytearray(gzip.compress(b'{"bad": 1}\n{"text": "a"}\n' * 100))
+    packed[-8] ^= 1
+    (tmp_path / "in.jsonl.gz").write_bytes(packed)
+    summary = outcome(saved_models, tmp_path / "in.jsonl.gz", "text")
+    assert (summary["instances"], summary["error_codes"]) == (1, {"DAMAGED_INPUT": 1})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from model.batch_predict.gzip_stream import GzipStream
+from model.batch_predict.gzip_stream import Damage, GzipStream
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
@@ -20,6 +20,8 @@ class Block:
     Other formats than JSON Lines are JSON instances here already: `faults` are those that cannot be, `redo` makes the
     instance at a position once more and with more care, or says why there is none. Where keys do not stand in the
     lines, `find_key` finds them; where results echo something else than the lines, it stands in `echoes`.
+    Behind a block that `ends` its range nothing can be read; one that `voids` it stands for the whole of it, and what
+    was read before does not hold.
     """
 
     lines: Sequence[bytes]
@@ -31,6 +33,8 @@ class Block:
     redo: Callable[[int], bytes | Rejection] | None = None
     find_key: Callable[[int], int | str | None] | None = None
     echoes: Sequence[bytes] | None = None
+    ends: bool = False
+    voids: bool = False
 
     def key(self, at: int) -> int | float | str | None:
         """Return an instance's key as far as one can be read."""
@@ -80,8 +84,11 @@ def _blocks(
         damage = raw.damage if raw else None
         if not text and damage is None:
             return
+        if damage and damage.spoils:
+            yield _void(damage, offset, raw.position() if raw else 0)
+            return
         lines = Lines(text + rest + (b"\n" if damage else b""))  # damage is told of a line of its own, if an empty one
-        fault = damage
+        fault = damage.fault if damage else None
         if skipped:
             fault = (
                 "LINE_TOO_LONG",
@@ -91,10 +98,16 @@ def _blocks(
         offset += size_read
         if raw:
             size_read, packed = raw.position() - packed, raw.position()
-        yield Block(lines, offset, size_read, lines_before, fault)
+        yield Block(lines, offset, size_read, lines_before, fault, ends=damage is not None)
         lines_before += len(lines)
         if damage is not None:
             return
+
+
+def _void(damage: Damage, offset: int, size: int) -> Block:
+    """Return the one record that stands for a file of which any line may be wrong."""
+    fault = ("DAMAGED_INPUT", f"none of the file's lines is predicted, for any may be wrong: {damage.message}")
+    return Block(Lines(b"\n"), offset, size, 0, fault, ends=True, voids=True)
 
 
 def _rest_of_line(stream: BinaryIO) -> tuple[bytes, int]:

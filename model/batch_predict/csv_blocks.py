@@ -19,7 +19,8 @@ def read_row_blocks(
     reader = RowReader(columns)
     at_header = part.start == 0 and since is None
     for block in read_blocks(file, part, since, size):
-        rows = replace(block, lines=block.lines[1:], first_line=block.first_line + 1) if at_header else block
+        skipped = int(at_header and not block.voids)
+        rows = replace(block, lines=block.lines[skipped:], first_line=block.first_line + skipped)
         at_header = False
         yield _instances(rows, reader)
 

@@ -80,7 +80,8 @@ def _filled(names: Block, file: InputFile, offset: int) -> Iterator[Block]:
             yield filling.block(offset + taken, 0 if file.gzipped else taken, before)
             before += len(filling.lines)
             filling, taken, offset = _Filling(), 0, offset + taken
-    yield filling.block(names.end, names.size if file.gzipped else names.end - offset, before)
+    rest = filling.block(names.end, names.size if file.gzipped else names.end - offset, before)
+    yield replace(rest, ends=names.ends, voids=names.voids)
 
 
 def _contents(block: Block, file: InputFile) -> Iterator[tuple[bytes, bytes | tuple[str, str]]]:

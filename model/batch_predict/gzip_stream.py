@@ -3,10 +3,24 @@
 import gzip
 import io
 import zlib
+from dataclasses import dataclass
 
 from model.batch_predict.inputs import InputFile
 
 UNLIKE_CHECKSUM = ("CRC check failed", "Incorrect length of data")  # as Python's gzip says it
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Where a compressed file breaks off, and why; `spoils`: what was read before may be wrong too."""
+
+    message: str
+    spoils: bool = False
+
+    @property
+    def fault(self) -> tuple[str, str]:
+        """Code and message of a record."""
+        return "DAMAGED_INPUT", self.message
 
 
 class GzipStream(io.RawIOBase):
@@ -16,7 +30,7 @@ class GzipStream(io.RawIOBase):
         super().__init__()
         self._packed = file.open()
         self._file = gzip.GzipFile(fileobj=self._packed)
-        self.damage: tuple[str, str] | None = None
+        self.damage: Damage | None = None
 
     def position(self) -> int:
         """Return how much of the compressed file is read."""
@@ -31,11 +45,10 @@ class GzipStream(io.RawIOBase):
         try:
             data = self._file.read1(len(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            what = "the compressed file ends or is damaged here"
-            if str(error).startswith(UNLIKE_CHECKSUM):  # known at the end only, of all that was read before
-                what = "the compressed file does not match its checksum, and any line of it may be wrong"
-            self.damage = ("DAMAGED_INPUT", f"{what}: {error}")
+            self.damage = _damage(error)
             return 0
+        if not data and not self.position():
+            self.damage = Damage("the compressed file is empty: not even its header is there")
         buffer[: len(data)] = data
         return len(data)
 
@@ -44,3 +57,13 @@ class GzipStream(io.RawIOBase):
         self._file.close()
         self._packed.close()
         super().close()
+
+
+def _damage(error: Exception) -> Damage:
+    """Tell a file that ends too early, whose data is sound so far, from one whose data is not what was written."""
+    if str(error).startswith(UNLIKE_CHECKSUM):  # known at the end only, of all that was read before
+        return Damage(f"the compressed file does not match its checksum: {error}", spoils=True)
+    if isinstance(error, zlib.error):
+        return Damage(f"the compressed file is damaged: {error}", spoils=True)
+    what = "ends here, before its checksum" if isinstance(error, EOFError) else "goes on as something else"
+    return Damage(f"the compressed file {what}: {error}")

@@ -56,7 +56,7 @@ def _pieces(files: Sequence[InputFile], cuts: Sequence[int]) -> list[tuple[int, 
         inner = [cut - offset for cut in cuts if offset < cut < offset + file.size] if file.splittable else []
         first = sum(cut <= offset for cut in cuts)
         bounds: list[int | None] = [0, *dict.fromkeys(inner), None]
-        for position in range(len(bounds) - 1 if file.size else 0):
+        for position in range(len(bounds) - 1 if file.size or file.gzipped else 0):
             start, end = bounds[position] or 0, bounds[position + 1]
             pieces.append((first + position, number, start, end))
         offset += file.size

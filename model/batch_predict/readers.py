@@ -1,15 +1,18 @@
 """A range of an input file, whatever its format -> blocks of JSON instances."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO, cast
 
 from model.batch_predict.blocks import Block, Position, read_blocks
 from model.batch_predict.csv_blocks import read_row_blocks
 from model.batch_predict.csv_columns import Columns, HeaderError, columns_of, read_header
 from model.batch_predict.file_lists import read_listed_blocks
 from model.batch_predict.formats import LINES, Format, refusal
+from model.batch_predict.gzip_stream import GzipStream
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
-from model.batch_predict.settings import BLOCK_SIZE, UnusableError
+from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE, UnusableError
 from model.batch_predict.tf_records import read_record_blocks
 from model.instances import WHITESPACE
 from model.signature import Signature
@@ -38,8 +41,17 @@ def read_headers(files: Sequence[InputFile], signature: Signature, rows: str = "
 
 
 def _first_line(file: InputFile) -> bytes:
-    block = next(read_blocks(file, Range(0, 0, 0, None), size=1 << 16), None)
-    return block.lines[0] if block and block.lines else b""
+    """Return a file's first line, and look no further: what is wrong behind it is its instances' matter.
+
+    Raises:
+        HeaderError: it is not there whole.
+    """
+    raw = GzipStream(file) if file.gzipped else None
+    with cast(BinaryIO, io.BufferedReader(raw)) if raw else file.open() as stream:
+        line = stream.readline(LONGEST_LINE)
+    if raw and raw.damage and not line.endswith(b"\n"):
+        raise HeaderError(raw.damage.message)
+    return line.removesuffix(b"\n")
 
 
 def read_instances(
@@ -60,5 +72,8 @@ def count_instances(file: InputFile, part: Range, since: Position | None) -> int
     if file.format in LINES:
         blocks = read_blocks(file, part, since)
         header = file.format is Format.CSV and part.start == 0 and since is None
-        return sum(bool(line.strip(WHITESPACE)) for block in blocks for line in block.lines) - header
+        counted = -int(header)
+        for block in blocks:
+            counted = 1 if block.voids else counted + sum(bool(line.strip(WHITESPACE)) for line in block.lines)
+        return counted
     return sum(len(block.lines) for block in read_record_blocks(file, since))

@@ -9,6 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+NUMBERS = ("lines", "blank", "instances", "predicted", "failed")
+
 
 class Counts(msgspec.Struct):
     """What became of lines: instances are counted when read, predicted and failed when written."""
@@ -22,9 +24,14 @@ class Counts(msgspec.Struct):
 
     def add(self, other: "Counts") -> None:
         """Add another's counts to these."""
-        for name in ("lines", "blank", "instances", "predicted", "failed"):
+        for name in NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.codes = dict(Counter(self.codes) + Counter(other.codes))
+
+    def since(self, other: "Counts") -> "Counts":
+        """Return what to add to another's counts to come to these: less than nothing where rows were taken back."""
+        codes = {code: self.codes.get(code, 0) - other.codes.get(code, 0) for code in {**self.codes, **other.codes}}
+        return Counts(**{name: getattr(self, name) - getattr(other, name) for name in NUMBERS}, codes=codes)
 
 
 class Entry(msgspec.Struct):
@@ -41,6 +48,10 @@ class Entry(msgspec.Struct):
     results_sha256: str = hashlib.sha256().hexdigest()
     errors_sha256: str = hashlib.sha256().hexdigest()
     counts: Counts = msgspec.field(default_factory=Counts)
+
+    def before(self, part: int) -> bool:
+        """Tell whether nothing of a range has been read yet."""
+        return self.part < part or (self.part == part and self.offset < 0)
 
 
 class ShardFiles(NamedTuple):
@@ -105,6 +116,29 @@ class Shard:
         self.journal.flush()
         self.entry = entry
 
+    def restore(self) -> None:
+        """Stand where the journal ends, as far as it is true, and cut off what no entry vouches for."""
+        self.entry, self._results_hash, self._errors_hash = Entry(), hashlib.sha256(), hashlib.sha256()
+        for file in (self.results, self.errors, self.journal):
+            file.seek(0)
+        whole = 0
+        for line in self.journal.readlines():
+            entry = _parsed(line)
+            if entry is None or not _vouched(self, entry):
+                break
+            self.entry, whole = entry, whole + len(line)
+        ends = {self.results: self.entry.results, self.errors: self.entry.errors, self.notes: self.entry.notes}
+        for file, end in {**ends, self.journal: whole}.items():
+            file.truncate(end)
+            file.seek(end)
+
+    def take_back(self, part: int) -> None:
+        """Undo what was written of a range, the journal first: what a kill leaves then has no entry."""
+        self.journal.seek(0)
+        before = [line for line in self.journal if (entry := _parsed(line)) and entry.before(part)]
+        self.journal.truncate(sum(map(len, before)))
+        self.restore()
+
     def close(self) -> None:
         """Bring what is to be published to the disk; a kill leaves the rest whole, and a resumed run checks it."""
         for file in (self.results, self.errors):
@@ -120,16 +154,7 @@ def open_shard(files: ShardFiles) -> Shard:
         path.touch()
     results, errors, journal, notes = (path.open("r+b") for path in files)
     shard = Shard(results, errors, journal, notes, Entry())
-    whole = 0
-    for line in files.journal.read_bytes().splitlines(keepends=True):
-        entry = _parsed(line)
-        if entry is None or not _vouched(shard, entry):
-            break
-        shard.entry, whole = entry, whole + len(line)
-    ends = {shard.results: shard.entry.results, shard.errors: shard.entry.errors, shard.notes: shard.entry.notes}
-    for file, end in {**ends, shard.journal: whole}.items():
-        file.truncate(end)
-        file.seek(end)
+    shard.restore()
     return shard
 
 

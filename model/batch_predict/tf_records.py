@@ -58,7 +58,8 @@ def _record(stream: BinaryIO, number: int, size: int) -> Record:
     data, tail = stream.read(size), stream.read(CHECKSUM.size)
     took = HEAD.size + len(data) + len(tail)
     if len(tail) < CHECKSUM.size:
-        return _damage(took, f"record {number} is cut off: {len(data):,} of {size:,} bytes")
+        what = f"{len(data):,} of {size:,} bytes" if len(data) < size else "its checksum is not whole"
+        return _damage(took, f"record {number} is cut off: {what}")
     if masked_crc32c(data) != CHECKSUM.unpack(tail)[0]:
         return Record(b"", took, ("CORRUPT_RECORD", f"record {number} does not match its checksum"))
     return Record(data, took)
@@ -102,11 +103,11 @@ def _unpacked(stream: BinaryIO, number: int, raw: GzipStream) -> Iterator[Record
     """Yield records; where the compression is damaged, that is what is wrong."""
     for record in read_records(stream, number):
         if raw.damage and record.fault and record.fault[0] == "DAMAGED_INPUT":
-            yield Record(b"", record.size, raw.damage)
+            yield Record(b"", record.size, raw.damage.fault)
             return
         yield record
     if raw.damage:
-        yield Record(b"", 0, raw.damage)
+        yield Record(b"", 0, raw.damage.fault)
 
 
 def _blocks(records: Iterable[Record], position: Position, size: int, raw: GzipStream | None = None) -> Iterator[Block]:
@@ -140,4 +141,5 @@ def _block(records: list[Record], end: int, took: int, before: int) -> Block:
     def find_key(at: int) -> int | str | None:
         return key_of(b64decode(lines[at][len(BEFORE) : -len(BEHIND)]))
 
-    return Block(lines, end, took, before, faults=faults, find_key=find_key)
+    ends = bool(faults) and faults[-1].code == "DAMAGED_INPUT"
+    return Block(lines, end, took, before, faults=faults, find_key=find_key, ends=ends)

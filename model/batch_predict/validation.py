@@ -99,7 +99,7 @@ def validate(settings: Settings, watch: Callable[[int, int, int, int], None]) ->
 def _pieces(files: Sequence[InputFile]) -> Iterator[Range]:
     number = 0
     for place, file in enumerate(files):
-        for start in range(0, file.size, PIECE if file.splittable else file.size or 1):
+        for start in range(0, file.size or int(file.gzipped), PIECE if file.splittable else file.size or 1):
             end = start + PIECE
             yield Range(number, place, start, end if file.splittable and end < file.size else None)
             number += 1
@@ -133,6 +133,10 @@ def _look_at(check: Check, part: Range) -> Findings:
     with check.notes_file(part).open("wb") as notes:
         for block in read_instances(file, part, None, check.headers):
             pending = kernel.pending(part, 0, block)
+            if block.voids:
+                findings = Findings(part)
+                notes.seek(0)
+                notes.truncate()
             faults = pending.sent.keyed(pending.decoded.rejections) if pending.sent else pending.decoded.rejections
             findings.note(faults, block.first_line)
             findings.lines = block.first_line + len(block.lines)

@@ -99,16 +99,14 @@ class Worker:
                 yield self.kernel.pending(parts[place], place, block)
 
     def _write(self, number: int, shard: Shard, pending: Pending, answer: Predictions) -> None:
+        block, before = pending.block, shard.entry
+        if block.voids:
+            shard.take_back(pending.place)
         records = self.kernel.records(pending, answer.groups, f"{number} {shard.entry.blocks}", self._lines_before)
-        counts = Counts()
-        counts.add(shard.entry.counts)
-        counts.add(records.counts)
-        block = pending.block
-        lines, read = block.first_line + len(block.lines), shard.entry.read + block.size
-        entry = Entry(pending.place, block.end, lines, shard.entry.blocks + 1, read, counts=counts)
+        entry = _entry_behind(pending, shard.entry, records.counts)
         shard.append(records.results, records.errors, entry, notes_of(pending, self.job.signature))
-        name = self.job.files[pending.part.file].name
-        self.connection.send(Done(records.counts, block.size, name, records.failed_lines))
+        name, counts = self.job.files[pending.part.file].name, entry.counts.since(before.counts)
+        self.connection.send(Done(counts, entry.read - before.read, name, records.failed_lines))
 
     def _lines_before(self, part: Range) -> int:
         if not part.start:
@@ -119,6 +117,16 @@ class Worker:
                 raise OSError(errno.EIO, "Cannot be read", self.job.files[part.file].name)
             time.sleep(0.005)  # the scan reads ten times as fast as anything is parsed
         return lines
+
+
+def _entry_behind(pending: Pending, before: Entry, added: Counts) -> Entry:
+    """Return how far a shard is when a block is written: at the next range, where nothing follows in this one."""
+    counts, block = Counts(), pending.block
+    counts.add(before.counts)
+    counts.add(added)
+    lines = block.first_line + len(block.lines)
+    position = (pending.place + 1, -1, 0) if block.ends else (pending.place, block.end, lines)
+    return Entry(*position, before.blocks + 1, before.read + block.size, counts=counts)
 
 
 def work(job: Job, connection: Connection) -> None:

@@ -11,6 +11,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.utils.shared import Shared
 
+from model.batch_predict.blocks import Block
 from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.kernel import Kernel, predict_group
 from model.batch_predict.memory import keep_freed_memory
@@ -77,12 +78,7 @@ def predict_shard(work: Work, loaded: Loaded, number: int) -> ShardDone:
     """Write a shard's files, and then the record that vouches for them."""
     gc.disable()  # rows have no cycles, and looking for some takes a third of the time
     try:
-        with (
-            whole(work.results(number)) as results,
-            whole(work.unfinished(number, "errors")) as errors,
-            whole(work.unfinished(number, "keys")) as keys,
-        ):
-            done = _write_shard(work, loaded, number, _Digested(results), _Digested(errors), keys)
+        done = _whole_shard(work, loaded, number, {})
     finally:
         gc.enable()
     with whole(work.unfinished(number, "json")) as record:
@@ -90,13 +86,38 @@ def predict_shard(work: Work, loaded: Loaded, number: int) -> ShardDone:
     return done
 
 
+def _whole_shard(work: Work, loaded: Loaded, number: int, void: dict[int, Block]) -> ShardDone:
+    """Write a shard's files, once more without the ranges that turn out to be `void`."""
+    try:
+        with (
+            whole(work.results(number)) as results,
+            whole(work.unfinished(number, "errors")) as errors,
+            whole(work.unfinished(number, "keys")) as keys,
+        ):
+            return _write_shard(work, loaded, number, (_Digested(results), _Digested(errors), keys), void)
+    except _VoidError as found:
+        return _whole_shard(work, loaded, number, {**void, found.place: found.block})
+
+
+class _VoidError(Exception):
+    """What was written of a range does not hold; a file that may be remote takes nothing back."""
+
+    def __init__(self, place: int, block: Block) -> None:
+        super().__init__(place)
+        self.place, self.block = place, block
+
+
 def _write_shard(
-    work: Work, loaded: Loaded, number: int, results: "_Digested", errors: "_Digested", keys: BinaryIO
+    work: Work, loaded: Loaded, number: int, files: tuple["_Digested", "_Digested", BinaryIO], void: dict[int, Block]
 ) -> ShardDone:
+    results, errors, keys = files
     counts, ranges, blocks = Counts(), [], 0
     for place, part in enumerate(work.shards[number]):
         lines, size = 0, errors.size
-        for block in read_instances(work.files[part.file], part, None, work.headers):
+        known = [void[place]] if place in void else None
+        for block in known or read_instances(work.files[part.file], part, None, work.headers):
+            if block.voids and not known:
+                raise _VoidError(place, block)
             pending = loaded.kernel.pending(part, place, block)
             answers = [predict_group(loaded.runner, group, work.plan.batch_size) for group in pending.decoded.groups]
             records = loaded.kernel.records(pending, answers, f"{number} {blocks}", _from_the_range)
