@@ -69,10 +69,10 @@ def records(bucket: Any) -> list[str]:
 
 
 @contextmanager
-def slow_uploads() -> Iterator[None]:
+def slow(method: str = "storage.objects.insert") -> Iterator[None]:
     """Have the local cloud take its time for uploads: a run that is to be ended in the middle is not over before."""
     faults = f"{os.environ['STORAGE_EMULATOR_HOST']}/_local/faults"
-    fault: dict[str, Any] = {"kind": "latency", "method": "storage.objects.insert", "seconds": 0.2}
+    fault: dict[str, Any] = {"kind": "latency", "method": method, "seconds": 0.2}
     made = requests.post(faults, json=fault, timeout=30).json()
     try:
         yield
@@ -80,9 +80,9 @@ def slow_uploads() -> Iterator[None]:
         requests.delete(f"{faults}/{made['id']}", timeout=30).raise_for_status()
 
 
-def kill(model: Path, source: Path, bucket: Any, *options: str) -> dict[str, Any]:
+def kill(model: Path, source: Path | str, bucket: Any, *options: str) -> dict[str, Any]:
     """Start a run, end it with SIGKILL when two more of its shards are there, and return what is there then."""
-    with slow_uploads():
+    with slow():
         process, already = start(model, [source], f"gs://{bucket.name}/out", *SHARDS, *options), len(records(bucket))
         while len(records(bucket)) < already + 2:
             assert process.poll() is None
@@ -90,6 +90,23 @@ def kill(model: Path, source: Path, bucket: Any, *options: str) -> dict[str, Any
         process.kill()
         process.communicate(timeout=60)
     return objects(bucket)
+
+
+def kill_reader(model: Path, source: str, output: Path, *options: str) -> None:
+    """Start a run that reads from a slow cloud, and end it with SIGKILL when one more of its blocks is whole."""
+
+    work = output / ".batch_predict"
+
+    def whole() -> int:
+        return sum(path.read_bytes().count(b"\n") for path in work.glob("*.journal"))
+
+    with slow("storage.objects.get"):
+        process, already = start(model, [source], output, *SHARDS, *options), whole()
+        while whole() <= already or not json.loads((work / "plan.json").read_text())["model"]:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=60)
 
 
 def shards_gone(cache: Path) -> set[str]:
@@ -133,11 +150,36 @@ def test_another_machine_goes_on_where_a_killed_run_was(
 
 
 @pytest.mark.long
+def test_a_killed_run_goes_on_with_inputs_in_a_bucket(
+    saved_models: Path, source: Path, uninterrupted: Finished, tmp_path: Path, bucket: Any
+) -> None:
+    """Kill -9 while objects are read, for output here (twice) and there: a local run's bytes; others are refused."""
+    held, uri = bucket.blob("in/rows.jsonl"), f"gs://{bucket.name}/in/rows.jsonl"
+    held.upload_from_filename(str(source))
+    kill_reader(saved_models / "keyed", uri, tmp_path / "here")
+    kill_reader(saved_models / "keyed", uri, tmp_path / "here", "--resume")
+    kill(saved_models / "keyed", uri, bucket)
+    for output in (tmp_path / "here", f"gs://{bucket.name}/out"):
+        done = run(saved_models / "keyed", [uri], output, *SHARDS, "--resume")
+        assert done.code == 0, done.stderr
+        assert (done.summary["predicted"], done.summary["failed"]) == (60_001, 1)
+    expected = {path.name: path.read_bytes() for path in uninterrupted.output.glob("prediction.*")}
+    expected = {name: data.replace(str(source).encode(), uri.encode()) for name, data in expected.items()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "here").glob("prediction.*")} == expected
+    there = {name: blob.download_as_bytes() for name, blob in objects(bucket).items() if name != "manifest.json"}
+    assert there == expected
+    kill_reader(saved_models / "keyed", uri, tmp_path / "other")
+    held.upload_from_string(source.read_bytes()[:-1])
+    refused = run(saved_models / "keyed", [uri], tmp_path / "other", *SHARDS, "--resume")
+    assert (refused.code, f"{uri!r} is not what it was" in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.long
 def test_shards_leave_this_machine_before_the_run_ends(
     saved_models: Path, source: Path, uninterrupted: Finished, tmp_path: Path, bucket: Any
 ) -> None:
     """What is there is here no more; what was deleted or changed there meanwhile is made again."""
-    with slow_uploads():
+    with slow():
         process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
         while len(gone := shards_gone(tmp_path / "cache")) < 2:
             assert process.poll() is None
@@ -191,7 +233,7 @@ def test_a_stopped_run_is_finished_elsewhere(saved_models: Path, tmp_path: Path,
 @pytest.mark.long
 def test_an_address_that_is_lost_in_the_middle_ends_the_run(saved_models: Path, source: Path, bucket: Any) -> None:
     """Exit code 1 and one line, as soon as a shard cannot be brought there; --resume finishes when it can."""
-    with slow_uploads():
+    with slow():
         process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
         while not records(bucket):
             assert process.poll() is None
