@@ -4,7 +4,6 @@ A task calls functions of infra and model, prints a summary for people and, with
 What stands beside the path is imported: of infra/steps/ where it needs both infra and model, else of infra/*_tasks.py.
 """
 
-import json as jsonlib
 import sys
 import time
 from contextlib import redirect_stdout
@@ -19,6 +18,7 @@ from infra import (
     bench_tasks,
     check_tasks,
     coverage_tasks,
+    deploy_tasks,
     deployment,
     image_tasks,
     local_admin_tasks,
@@ -33,11 +33,11 @@ from infra import (
 )
 from infra.bytecode import compile_once
 from infra.demo import choose_platform, demo_facts, demo_table, heading, known_platform
-from infra.deploy_tasks import deploy, destroy, hand_over, outputs, preview, refresh, up
+from infra.deploy_tasks import deploy, up
 from infra.reporting import answer, fraction_bar, hint, job_counter, say
 from infra.setting_table import WRAPPERS
 from infra.stacks import read_stack, write_setting
-from infra.steps import verification_tasks, version_tasks
+from infra.steps import online_tasks, verification_tasks, version_tasks
 from infra.steps.instances import instances_file
 from infra.steps.own_predictions import predict_here
 from infra.steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
@@ -211,20 +211,6 @@ def results(
     return facts
 
 
-@step("Nothing was changed", **WRAPPER, **STACK, **JSON)
-def predict_online(_: Context, wrapper: str = "decorator", stack: str = "local", json: bool = False) -> Facts:
-    """The tutorial's request: its first two instances, to the wrapper's endpoint, by googleapiclient."""
-    from infra.platforms import predict_online
-
-    found = deployment.outputs(read_stack(stack))
-    endpoint = batch_runs.endpoint(found, stack, known_wrapper(wrapper))
-    rows = [jsonlib.loads(line) for line in instances_file("seed", wrapper)[0].read_text().splitlines()[:2]]
-    facts = predict_online(found, endpoint, rows)
-    served = f"{facts['modelDisplayName']}, version {facts['modelVersionId']}:"
-    answer(json, facts, served, *(f"  {jsonlib.dumps(prediction)}" for prediction in facts["predictions"]))
-    return facts
-
-
 # The whole path -------------------------------------------------------------------------------------------------------
 
 
@@ -258,7 +244,7 @@ def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "",
         heading(6, "a model, its version and an endpoint that serves it, for each wrapper")
         deploy(c, stack=stack, engine=engine)
         for wrapper in WRAPPERS:
-            predict_online(c, wrapper=wrapper, stack=stack)
+            online_tasks.predict_online(c, wrapper=wrapper, stack=stack)
         heading(7, "102 test rows, predicted by one batch job a wrapper")
         jobs = [predict(c, wrapper=wrapper, stack=stack) for wrapper in WRAPPERS]
         heading(8, "predictions joined to their instances by key")
@@ -270,39 +256,31 @@ def demo(c: Context, stack: str = "local", engine: str = "", platform: str = "",
     return facts
 
 
+# What stands beside it ------------------------------------------------------------------------------------------------
+
+
+def with_tasks(collection: Collection, *modules: Any) -> Collection:
+    """Add every task of some modules to a collection."""
+    for module in modules:
+        for one in Collection.from_module(module).tasks.values():
+            collection.add_task(one)
+    return collection
+
+
 local = Collection.from_module(local_tasks, name="local")
-for module in (local_admin_tasks, local_snapshot_tasks, coverage_tasks):
-    for one in Collection.from_module(module).tasks.values():
-        local.add_task(one)
-namespace = Collection(
-    up,
-    preview,
-    refresh,
-    destroy,
-    hand_over,
-    outputs,
-    train,
-    export,
-    upload,
-    image_tasks.image,
-    deploy,
-    verification_tasks.validate,
-    predict,
-    results,
-    verification_tasks.verify,
-    predict_online,
-    version_tasks.promote,
-    version_tasks.rollback,
-    demo,
-    tool_tasks.check,
-    tool_tasks.test,
-    bench_tasks.bench,
-    check_tasks.costs,
-    sizing_tasks.size,
-    check_tasks.policy,
-    check_tasks.doctor,
-    migration_tasks.migrate,
-    local,
-    Collection.from_module(stack_tasks, name="stack"),
-    Collection.from_module(pulumi_tasks, name="pulumi"),
+namespace = with_tasks(
+    Collection(train, export, upload, predict, results, demo),
+    deploy_tasks,
+    image_tasks,
+    online_tasks,
+    verification_tasks,
+    version_tasks,
+    check_tasks,
+    sizing_tasks,
+    migration_tasks,
+    tool_tasks,
+    bench_tasks,
 )
+namespace.add_collection(with_tasks(local, local_admin_tasks, local_snapshot_tasks, coverage_tasks))
+namespace.add_collection(Collection.from_module(stack_tasks, name="stack"))
+namespace.add_collection(Collection.from_module(pulumi_tasks, name="pulumi"))

@@ -10,7 +10,7 @@ import pulumi
 
 from infra.classic_version import ClassicModel, ClassicVersion
 from infra.names import Names
-from infra.served import Served
+from infra.served import Served, known_name
 from infra.settings import Settings
 
 RUNTIME = {"runtime_version": "2.1", "python_version": "3.7"}  # the last runtime with batch prediction
@@ -44,10 +44,11 @@ def _create_model(
         },
         pulumi.ResourceOptions(depends_on=depends_on, protect=settings.production),
     )
+    name = known_name(model, f"projects/{settings.project}/models/{model_id}")
     version = ClassicVersion(
         f"{wrapper}-version",
         {
-            "model": model.name,
+            "model": name,
             "artifact_uri": uploaded.artifact_uri,
             "digest": uploaded.digest,
             "default": True,
@@ -56,7 +57,7 @@ def _create_model(
         },
     )
     outputs = {
-        "name": model.name,
+        "name": name,
         "version": version.version,
         "versionName": version.name,
         "artifactUri": uploaded.artifact_uri,

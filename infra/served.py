@@ -16,3 +16,11 @@ class Served:
     model: pulumi.Resource
     version: ModelVersion | ClassicVersion
     outputs: dict[str, Any]
+
+
+def known_name(model: pulumi.Resource, name: str) -> pulumi.Output[str]:
+    """Return a model's full name, which depends on the model and is known before it is there.
+
+    Its own output is unknown while a preview updates it, and what is made of it would look replaced.
+    """
+    return model.urn.apply(lambda _: name)

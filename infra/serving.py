@@ -11,7 +11,7 @@ from infra.encryption import Key
 from infra.model_deployment import Deployment
 from infra.model_version import DEFAULT, Model, ModelVersion
 from infra.names import Names
-from infra.served import Served
+from infra.served import Served, known_name
 from infra.serving_image import container_spec, image_uri, warn_about
 from infra.setting_table import CLASSIC
 from infra.settings import Settings
@@ -88,10 +88,11 @@ def _create_model(
             retain_on_delete=True if adopted else None,
         ),
     )
+    name = known_name(model, f"projects/{settings.project}/locations/{settings.region}/models/{model_id}")
     kept = {"keep_versions": settings.keep_versions}
-    version = ModelVersion(f"{wrapper}-version", {"model": model.name, "alias": DEFAULT, **kept, **source})
+    version = ModelVersion(f"{wrapper}-version", {"model": name, "alias": DEFAULT, **kept, **source})
     outputs = {
-        "name": model.name,
+        "name": name,
         "version": version.version,
         "versionName": version.name,
         "artifactUri": uploaded.artifact_uri,

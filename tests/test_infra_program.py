@@ -280,6 +280,13 @@ def test_a_stack_with_an_image_of_others_has_no_repository() -> None:
     assert {version["container_spec"]["imageUri"] for version in recorder.of("ModelVersion")} == {image}
 
 
+def test_a_version_names_its_model_whatever_a_preview_knows_of_it(full: tuple[Recorder, dict[str, Any]]) -> None:
+    """The name comes of the settings: an update of the model leaves its version and deployment alone."""
+    names = [version["model"].rpartition("/") for version in full[0].of("ModelVersion")]
+    assert {place for place, _, _ in names} == {"projects/my-project/locations/europe-west4/models"}
+    assert sorted(model for *_, model in names) == ["housing-decorator-dev", "housing-functional-dev"]
+
+
 def test_a_wanted_endpoint_serves_the_wrappers_version(full: tuple[Recorder, dict[str, Any]]) -> None:
     """The deployment runs as the prediction account on the machine of the settings."""
     (endpoint,), (deployment,) = full[0].of("AiEndpoint"), full[0].of("Deployment")
@@ -306,7 +313,7 @@ def test_outputs_carry_all_that_tasks_need(full: tuple[Recorder, dict[str, Any]]
     assert outputs["predictionAccount"] == "prediction-dev@my-project.iam.gserviceaccount.com"
     assert outputs["notebook"] == {"name": "notebook-dev", "proxyUri": "notebook.example"}
     assert outputs["models"]["decorator"] == {
-        "name": "projects/p/locations/r/models/m",
+        "name": "projects/my-project/locations/europe-west4/models/housing-decorator-dev",
         "version": "1",
         "versionName": "projects/p/locations/r/models/m@1",
         "artifactUri": "gs://b-b/models/decorator/bbbbbbbb",
