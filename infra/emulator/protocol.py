@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from infra.emulator import file_sending
+
 LARGEST_HEAD = 64 << 10  # bytes of address and headers
 HEAD_SECONDS = 60.0  # for them to arrive; bodies may take as long as they like
 AT_ONCE = 64 << 10  # bytes that are not kept back to go with what follows
@@ -91,6 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+        self.scope["extensions"] = file_sending.extension(self.cycle, self.loop)  # type: ignore[typeddict-item]
 
     def _expect_head(self) -> None:
         self.in_head, self.head = True, 0

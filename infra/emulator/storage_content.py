@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from infra.emulator.calls import Cloud
+from infra.emulator.file_ranges import file_range
 from infra.emulator.objects import require_object
 from infra.emulator.storage_blobs import PIECE
 from infra.emulator.storage_catalog import StoredObject
@@ -95,7 +96,7 @@ def _content(found: StoredObject, file: IO[bytes], headers: Mapping[str, str], q
     answer["content-length"] = str(end - start)
     if part:
         answer["content-range"] = f"bytes {start}-{end - 1}/{found.size}"
-    return StreamingResponse(_bytes(file, start, 0 if head else end - start), 206 if part else 200, answer)
+    return file_range(file, start, 0 if head else end - start, 206 if part else 200, answer)
 
 
 def _is_gzip(file: IO[bytes]) -> bool:
@@ -136,18 +137,6 @@ def content_headers(found: StoredObject, query: Query) -> dict[str, str]:
 def _header_text(text: str) -> str:
     """Keep what a header can carry; the rest is percent-encoded."""
     return quote(text, safe=" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-
-
-async def _bytes(file: IO[bytes], start: int, length: int) -> AsyncIterator[bytes]:
-    """Read a part of a file, a piece at a time and off the event loop."""
-    with file:
-        file.seek(start)
-        while length > 0:
-            data = await asyncio.to_thread(file.read, min(PIECE, length))
-            if not data:
-                return
-            length -= len(data)
-            yield data
 
 
 async def _gunzipped(file: IO[bytes], *, head: bool) -> AsyncIterator[bytes]:
