@@ -82,8 +82,9 @@ def one_line_errors(*mistakes: type[Exception], interrupted: str) -> Callable[[C
                 raise Exit(code=0) from None
             except OSError as error:
                 raise Exit(_os_error(error), 1) from None
-            except KeyboardInterrupt:
-                if not outermost:
+            except (KeyboardInterrupt, Exit) as end:
+                cut_off = isinstance(end, KeyboardInterrupt) or (end.code == INTERRUPTED and not end.message)
+                if not outermost or not cut_off:  # an engine that Ctrl-C ended has told its own way to go on alone
                     raise
                 start = "\n" if sys.stderr.isatty() else ""  # on a terminal ^C has begun a line
                 raise Exit(f"{start}Interrupted. {interrupted}", INTERRUPTED) from None

@@ -220,6 +220,7 @@ def test_ctrl_c_finishes_the_running_step_and_says_how_to_go_on(stack: EngineSta
     ran = finish(process)
     assert ran.code == 130
     assert "Go on with: python -m infra.engine up --stack dev" in ran.out
+    assert "Traceback" not in ran.out + ran.err
     assert stack.names() == ["a"]
     assert stack.run("up", "--yes", "--json").json["summary"] == {"create": 1, "same": 2}
     assert [call["name"] for call in stack.calls()] == ["a", "b"]

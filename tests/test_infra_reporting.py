@@ -1,6 +1,7 @@
 """How tasks end: the one that was asked for says how to go on, not one that it called."""
 
 import json
+from itertools import product
 
 import pytest
 from invoke import Exit
@@ -24,9 +25,10 @@ def outer(error: BaseException, json: bool = False) -> None:
 
 def test_ctrl_c_tells_how_to_go_on_with_what_was_asked_for() -> None:
     """Inside a chain of tasks, and alone, also after a chain was broken off."""
-    for task, command in ((outer, "invoke outer"), (inner, "invoke inner")):
+    ended = KeyboardInterrupt(), Exit(code=130)  # of this process, and of an engine that it followed
+    for (task, command), error in product(((outer, "invoke outer"), (inner, "invoke inner")), ended):
         with pytest.raises(Exit) as caught:
-            task(KeyboardInterrupt())
+            task(error)
         assert (caught.value.code, caught.value.message) == (130, f"Interrupted. Run: {command}")
     assert not INSIDE.get()
 

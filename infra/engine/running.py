@@ -156,6 +156,8 @@ def _follow_program(session: Session, program: Program, deployment: Deployment) 
             deployment.events.log("error", deployment.tally.errors[-1])
         deployment.enter_stack_outputs()
     finally:
+        if deployment.tally.interrupted:
+            program.end()  # or it would tell, by tracebacks, that nobody answers it any more
         stop()
 
 
