@@ -208,6 +208,7 @@ def test_only_the_old_machine_type_predicts_in_batches(projects: Any, uri: str) 
     assert refused(projects.jobs().create(parent=PROJECT, body=training))[0] == 501
 
 
+@pytest.mark.long
 def test_everything_survives_a_restart(tmp_path: Any) -> None:
     """Versions serve again when they are asked, and an unfinished job goes on."""
     cloud = start_cloud(tmp_path / "state")

@@ -143,6 +143,7 @@ def test_lost_shards_and_duplicated_rows_are_noticed_by_the_join(cloud: LocalClo
     assert summaries["duplicatedRow"].missing.count == 0
 
 
+@pytest.mark.long
 def test_a_slow_start_outlives_the_process_and_the_clock_too(tmp_path: Path) -> None:
     """Faults are state: asked for before a stop they are there at the next start, which takes that much longer."""
     cloud = start_cloud(tmp_path)

@@ -84,6 +84,7 @@ def test_whatever_is_logged_is_one_line_that_is_read_back(
     assert request.line().splitlines()[0].split()[1] == str(status)
 
 
+@pytest.mark.long
 def test_the_log_keeps_to_its_size_and_is_followed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At its limit the file becomes NAME.1; who follows it reads on in the new one."""
     monkeypatch.setattr(request_log, "LARGEST", 1000)

@@ -67,6 +67,7 @@ def test_lost_server_is_started_again(local_cloud: LocalCloud, stable: Any, mode
     clear(stable, endpoint)
 
 
+@pytest.mark.long
 def test_deployed_models_serve_after_a_restart(tmp_path: Path) -> None:
     """The start after a kill -9 serves again what was deployed, and ends deployments that were under way."""
     cloud = start_cloud(tmp_path / "cloud")
@@ -119,6 +120,7 @@ def test_parallel_predictions(local_cloud: LocalCloud, stable: Any, model: str) 
     clear(stable, endpoint)
 
 
+@pytest.mark.long
 def test_a_slow_start_makes_a_server_late(local_cloud: LocalCloud, stable: Any, model: str) -> None:
     """The deployment's operation stays under way for as long as the fault says, and then ends well."""
     fault: Json = {"kind": "slowStart", "method": "*.endpoints.deployModel", "seconds": 2, "times": 1}

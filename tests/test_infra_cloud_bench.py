@@ -14,6 +14,7 @@ from infra.errors import InfraError
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.long
 def test_every_figure_is_measured_of_the_running_server() -> None:
     """A small round gives a figure for each line, and its progress ends near the whole."""
     told: list[float] = []
