@@ -10,6 +10,8 @@ from infra.serving_image import PREBUILT, has_registry
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, StackError
 
+VERTEX_START = 5.0  # minutes, by Google's guide to batch predictions: machines start, models load; paid for
+
 
 @dataclass(frozen=True)
 class Use:
@@ -17,7 +19,7 @@ class Use:
 
     rows: int = 1_000_000
     rows_per_second: float = 1_000.0  # of one machine; Vertex AI's own figure depends on the model
-    startup_minutes: float = 10.0  # machines start and the model loads; they are paid for
+    startup_minutes: float = VERTEX_START
     machines: int = 1
     storage_gib: float = 10.0
     notebook_hours: float = 40.0

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.costs import VERTEX_START
 from infra.errors import InfraError
 from infra.prices import Prices, read_prices
 from infra.settings import Settings, from_config
-from infra.sizing import DATAFLOW_START, MACHINE_START, VERTEX_START, Load, Size, size
+from infra.sizing import DATAFLOW_START, MACHINE_START, Load, Size, size
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "model" / "docs"

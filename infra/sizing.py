@@ -8,13 +8,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from infra.costs import Cost
+from infra.costs import VERTEX_START, Cost
 from infra.prices import Prices, read_prices, size_of
 from infra.settings import Settings
 
 ENGINE = 275_000.0  # rows a second and vCPU, measured by `invoke bench` on the tutorial's model
 SERVICE = 1_000.0  # rows a second and replica: rows travel to a model server as HTTP
-VERTEX_START, DATAFLOW_START, MACHINE_START = 5.0, 3.0, 1.0  # minutes, paid for
+DATAFLOW_START, MACHINE_START = 3.0, 1.0  # minutes, paid for
 DISK_GB = 25.0  # of a Dataflow worker whose batches are shuffled by the service
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from invoke import Context
 
 from infra import sizing
+from infra.costs import VERTEX_START
 from infra.errors import InfraError
 from infra.prices import read_prices
 from infra.reporting import answer, table
@@ -69,7 +70,7 @@ def _row(each: sizing.Size, load: sizing.Load) -> list[Any]:
 
 
 def _assumed(load: sizing.Load, prices: Any) -> list[str]:
-    start = f"{sizing.VERTEX_START:g}, {sizing.DATAFLOW_START:g} and {sizing.MACHINE_START:g} minutes"
+    start = f"{VERTEX_START:g}, {sizing.DATAFLOW_START:g} and {sizing.MACHINE_START:g} minutes"
     return [
         f"The engine predicts {load.engine_rows:,.0f} rows a second and vCPU, the service {load.service_rows:,.0f} a"
         " replica: both depend on the model. Measure yours, then run with: --engine-rows, --service-rows",

@@ -73,7 +73,7 @@ def test_what_is_assumed_is_printed() -> None:
     told = "\n".join(estimate(from_config({**GOOGLE, "gcp:region": "europe-west4"})).assumptions)
     for part in (
         "in europe-west4: us-central1's price times the ratio of both regions' prices on 2025-03-06",
-        "10 minutes",
+        "starts for 5 minutes",
         "--rows-per-second",
         "Not counted",
         "management fee",

@@ -208,6 +208,13 @@ def test_a_region_without_machines_is_found(google: type[Google], limit: str, ok
     assert doctor.quota(PATIENT).detail.startswith("not known: serviceusage refuses")
 
 
+def test_a_local_cloud_is_not_asked_for_a_quota(google: type[Google]) -> None:
+    """It has none, and says so without a request."""
+    config = local_stack_config("http://127.0.0.1:9")
+    found = doctor.quota(Patient(Stack("local", Path("Pulumi.local.yaml"), config), from_config(config, "local")))
+    assert (found.ok, found.detail, google.asked) == (True, "a local cloud has none", [])
+
+
 def test_leftovers_ask_google_by_documented_requests(google: type[Google], stack: Stack) -> None:
     """A list of each kind, of the project and, for Vertex AI, keys and routers, of the region."""
     long = "a-stack-with-quite-a-long-name"

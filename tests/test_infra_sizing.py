@@ -2,9 +2,10 @@
 
 import pytest
 
+from infra.costs import VERTEX_START
 from infra.prices import UnknownPriceError, read_prices
 from infra.settings import from_config
-from infra.sizing import DATAFLOW_START, VERTEX_START, Load, size
+from infra.sizing import DATAFLOW_START, Load, size
 
 MACHINE = "keras-batch-prediction:machineType"
 CONFIG = {"gcp:project": "my-project", "gcp:region": "us-central1", MACHINE: "n1-standard-2"}
