@@ -1,5 +1,6 @@
 """JSON Lines -> checked input arrays: the decoder comes from the model's signature; nothing is coerced in silence."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Union
 import msgspec
 import numpy as np
 import orjson
+from msgspec.structs import replace
 
 from model.columns import ValueFaultError, faults_of, shape_of, to_array
 from model.explanations import Refused, reject_all
@@ -94,9 +96,9 @@ class InstanceDecoder:
         """
         places = places or range(len(lines))
         index, rows, refused, blank = self._rows(lines)
-        rejections = reject_all(((places[at], line, error) for at, line, error in refused), self.takes)
+        rejections = reject_all(refused, lines, places, self.takes)
         duplicates = self._duplicates(lines, index, rows)
-        rejections += [rejection._replace(at=places[rejection.at]) for rejection in duplicates]
+        rejections += [replace(rejection, at=places[rejection.at]) for rejection in duplicates]
         index, rows = _without(index, rows, {rejection.at for rejection in duplicates})
         positions = np.asarray(places, dtype=np.int64)[np.asarray(index, dtype=np.int64)]
         columns = self._columns(rows)
@@ -111,15 +113,15 @@ class InstanceDecoder:
         columns = [[values[row] for row in kept] for values in columns]
         return Decoded(self._groups(positions[kept], columns), rejections, blank)
 
-    def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], list[Refused], int]:
+    def _rows(self, lines: Sequence[bytes]) -> tuple[Sequence[int], list[Any], Refused, int]:
         with suppress(*REFUSED):
-            return range(len(lines)), [self.decode(line) for line in lines], [], 0
+            return range(len(lines)), [self.decode(line) for line in lines], {}, 0
         return self._rows_one_by_one(lines)  # outside: what is raised there would keep this error and its frames
 
-    def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Refused], int]:
+    def _rows_one_by_one(self, lines: Sequence[bytes]) -> tuple[list[int], list[Any], Refused, int]:
         index: list[int] = []
         rows: list[Any] = []
-        refused: list[Refused] = []
+        refused = defaultdict[tuple[type[Exception], str], list[int]](list)
         decode, blank = self.decode, 0
         for position, line in enumerate(lines):
             try:
@@ -127,7 +129,7 @@ class InstanceDecoder:
                 index.append(position)
             except REFUSED as error:
                 if line.strip(WHITESPACE):
-                    refused.append((position, line, error.with_traceback(None)))  # it would keep all lines alive
+                    refused[type(error), str(error)].append(position)  # the error itself would keep all lines alive
                 else:
                     blank += 1
         return index, rows, refused, blank

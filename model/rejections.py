@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ SHOWN = 60  # characters of a value that a message repeats
 KEY_IN_TEXT = re.compile(rb'"key"\s*:\s*(-?\d{1,4000}(?![\d.eE])|"(?:[^"\\]|\\.)*")')
 
 
-class Rejection(NamedTuple):
+class Rejection(msgspec.Struct, frozen=True, gc=False):
     """A line that is not predicted: its position among the lines given, its key where one can be read, and why.
 
     `batch` is where its batch begins, where the whole of it failed.
@@ -30,16 +30,18 @@ class _Keyed(msgspec.Struct):
     key: Any = None
 
 
-_key_decoder = msgspec.json.Decoder(_Keyed)
-
-
 Key = int | float | str | None
+_decode_keyed, _decode, _encode = (
+    msgspec.json.Decoder(_Keyed).decode,
+    msgspec.json.Decoder().decode,
+    msgspec.json.encode,
+)
 
 
 def read_key(line: bytes) -> Key:
     """Return the line's key as far as one can be read from what may not even be JSON."""
     try:
-        return as_key(_key_decoder.decode(line).key)
+        return as_key(_decode_keyed(line).key)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return key_in_text(line)
 
@@ -51,9 +53,9 @@ def as_key(value: Any) -> Key:
 
 def key_in_text(line: bytes) -> Key:
     """Return the key of a line that is no JSON, where it names but one."""
-    found = set(KEY_IN_TEXT.findall(line))
+    found = KEY_IN_TEXT.findall(line)
     try:
-        return as_key(msgspec.json.decode(found.pop())) if len(found) == 1 else None
+        return as_key(_decode(found[0])) if len(found) == 1 or len(set(found)) == 1 else None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -62,8 +64,13 @@ def shown(value: Any) -> str:
     """Return a value as JSON, cut to what fits in a message."""
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else json.dumps(value)
-    text = msgspec.json.encode(value).decode()
+    text = _encode(value).decode()
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def field_at(path: str) -> str:
+    """Return what messages call the place of a value; an empty path is that of the line's own."""
+    return f"field {path!r}" if path else "the line"
 
 
 def duplicate_field(line: bytes) -> str | None:

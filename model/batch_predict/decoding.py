@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from model.batch_predict.blocks import Block
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig, Sent, decode_sent, send
 from model.instances import Decoded, Group
@@ -22,7 +24,7 @@ def decode_block(decode: Decode, block: Block, config: InstanceConfig = AS_IT_IS
 
 def _faults(block: Block) -> list[Rejection]:
     """Return the instances that were not read whole; only the last line can have been torn."""
-    faults = [fault if fault.key is not None else fault._replace(key=block.key(fault.at)) for fault in block.faults]
+    faults = [fault if fault.key is not None else replace(fault, key=block.key(fault.at)) for fault in block.faults]
     if block.last_line_fault is not None:
         last = len(block.lines) - 1
         faults.append(Rejection(last, block.key(last), *block.last_line_fault))
@@ -45,5 +47,5 @@ def _again(decode: Decode, block: Block, decoded: Decoded, config: InstanceConfi
             sent.lines[at], sent.heads[at] = one.lines[0], one.heads[0]
             sent.keys.update(dict.fromkeys([at][: len(one.keys)], one.keys.get(0)))
         groups += [Group(group.index + at, group.inputs) for group in second.groups]
-        rejections += [each._replace(at=at) for each in second.rejections]
+        rejections += [replace(each, at=at) for each in second.rejections]
     return Decoded(groups, rejections, decoded.blank)

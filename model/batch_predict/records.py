@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -42,9 +42,9 @@ def make_records(
     first_line: Callable[[], int],
 ) -> Records:
     """Return the block's lines and counts; `first_line` gives the number of its first line in the file."""
-    rejections = sorted([*decoded.rejections, *failures], key=itemgetter(0))
+    rejections = sorted([*decoded.rejections, *failures], key=attrgetter("at"))
     first = first_line() if rejections else 0  # which may have to be waited for
-    lines = [first + rejection[0] for rejection in rejections]
+    lines = [first + rejection.at for rejection in rejections]
     errors = _errors(rejections, file, lines)
     counts = Counts(
         lines=len(block.lines),
@@ -135,8 +135,8 @@ class _Error(msgspec.Struct, omit_defaults=True):
 
 def _errors(rejections: Sequence[Rejection], file: str, lines: Sequence[int]) -> bytes:
     errors = [
-        _Error(key, file, line, code, message, batch)
-        for (_, key, code, message, batch), line in zip(rejections, lines, strict=True)
+        _Error(each.key, file, line, each.code, each.message, each.batch)
+        for each, line in zip(rejections, lines, strict=True)
     ]
     try:
         return _encoder.encode_lines(errors)

@@ -51,7 +51,7 @@ class Sent(NamedTuple):
 
     def keyed(self, rejections: Sequence[Rejection]) -> list[Rejection]:
         """Return rejections of instances with the keys that were taken out of them."""
-        return [each._replace(key=self.keys.get(each.at, each.key)) for each in rejections]
+        return [msgspec.structs.replace(each, key=self.keys.get(each.at, each.key)) for each in rejections]
 
 
 class _RefusedError(Exception):
