@@ -4,7 +4,7 @@ import numpy as np
 
 SPACE = b" "
 (WHITE,) = SPACE
-FEW_BYTES = 64
+FEW_BYTES, FEW_STRETCHES = 64, 16
 
 
 def windows(text: np.ndarray, width: int) -> np.ndarray:
@@ -30,11 +30,15 @@ def blank(text: np.ndarray, places: np.ndarray, width: int) -> None:
 
 
 def blank_between(text: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
-    """Write white space over pieces of a text: byte by byte of all pieces, or piece by piece where some are long."""
-    longest = int((stops - starts).max(initial=0))
-    if longest <= FEW_BYTES:
-        for ahead in range(longest):
-            text[np.minimum(starts + ahead, stops - 1)] = WHITE
+    """Write white space over pieces of a text, none of them empty.
+
+    A stretch as long as the shortest is written over in all pieces at once, or piece by piece where some are long.
+    """
+    lengths = stops - starts
+    longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=FEW_BYTES))
+    if longest <= FEW_STRETCHES * shortest:
+        for ahead in range(0, longest, shortest):
+            blank(text, np.minimum(starts + ahead, stops - shortest), shortest)
         return
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         text[start:stop] = WHITE

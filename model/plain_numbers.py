@@ -47,7 +47,8 @@ KINDS, FOLLOWERS = _table({kind: kind for kind in BYTES}), _table(BEHIND)
 
 def parse(text: np.ndarray) -> np.ndarray | None:
     """Return the numbers of a text that has a comma behind each of them, or None where something else stands there."""
-    if (text == OPENING).any():  # the parser would read nested lists as if they were flat
+    # The parser would read nested lists as if they were flat; mostly no byte is so high, which is the fastest to see
+    if text.max(initial=0) >= OPENING and (text == OPENING).any():
         return None
     listed = np.empty(len(text) + 1, dtype=np.uint8)
     listed[0], listed[1:] = OPENING, text

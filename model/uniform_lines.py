@@ -203,7 +203,7 @@ def _numbers(grid: Grid, text: np.ndarray, count: int) -> tuple[np.ndarray, np.n
     """Return `count` numbers of each line, and which lines have plain numbers between their commas."""
     good = np.ones(len(grid.index), dtype=bool)
     looks = spoiled(text, grid.starts, grid.ends)
-    found = parse(text) if len(good) == len(grid.lines) or not (text > NINE).any() else None  # else it would fail
+    found = parse(text) if len(good) == len(grid.lines) or text.max(initial=0) <= NINE else None  # else it would fail
     while found is None and (bad := next(looks, None)) is not None:
         bad &= good
         blank_between(text, grid.starts[bad], grid.ends[bad] + 1)

@@ -281,3 +281,39 @@ def test_input_that_is_lost_in_the_middle_ends_a_run_that_can_go_on(
     finish(saved_models, copy, output, "--shards", "3")
     here, there = str(copy).encode(), str(source).encode()
     assert {name: data.replace(here, there) for name, data in shards(output).items()} == uninterrupted
+
+
+LITTLE_MEMORY = """
+import os, resource, sys
+from model.batch_predict import __main__, worker
+make_decoder = worker.instance_decoder
+
+def with_little_memory(signature):  # called in worker processes only, before they read
+    with open("/proc/self/statm") as pages:
+        taken = int(pages.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (32 << 20),) * 2)
+    return make_decoder(signature)
+
+worker.instance_decoder = with_little_memory
+raise SystemExit(__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and bounds a process's memory like this")
+def test_a_worker_without_memory_ends_a_run_that_can_go_on(saved_models: Path, tmp_path: Path) -> None:
+    """A good line that no parser has room for: exit code 1 and one line; with more memory nothing is missing."""
+    source, output = tmp_path / "in.jsonl", tmp_path / "out"
+    write_rows(source, 400)
+    lines = source.read_bytes().splitlines(keepends=True)
+    lines[200] = lines[200].replace(b', "key"', b"," + b" " * (56 << 20) + b'"key"')
+    source.write_bytes(b"".join(lines))
+    arguments = command(saved_models / "keyed", [source], output, "--workers", "1")[3:]
+    short = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    said = "A worker process has no memory left: fewer --workers need less. Nothing is lost: run again with --resume\n"
+    assert (short.returncode, short.stderr) == (1, said)
+    done = finish(saved_models, source, output)
+    assert (done.summary["predicted"], done.summary["failed"]) == (400, 0)
+    whole = run(saved_models / "keyed", [source], tmp_path / "whole", "--workers", "1")
+    assert shards(output) == shards(whole.output)
