@@ -38,7 +38,7 @@ def meaning(verb: str, path: str, *, media: bool = False) -> Meaning:
     found = None if path.startswith(("/batch/", "/healthz", "/_local")) else XML.fullmatch(path)
     if not found or verb not in XML_METHODS or path == "/":
         return Meaning()
-    kind = f"objects.{XML_METHODS[verb]}" if found["object"] else "objects.list"
+    kind = f"objects.{XML_METHODS[verb]}" if found["object"] or verb == "POST" else "objects.list"
     return Meaning(f"storage.{kind}", _of(found), xml=True)
 
 

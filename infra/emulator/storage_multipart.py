@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from infra.emulator.errors import ApiError, invalid
 
+MOST_FIELDS = 100  # of a form
 LARGEST_METADATA = 1 << 20  # bytes of JSON; the service takes far less
 
 
@@ -23,12 +24,7 @@ class RelatedReader:
 
     async def metadata(self) -> Any:
         """Read the first part: JSON."""
-        line = b""
-        while not line:
-            line = (await self._until(b"\n")).rstrip(b"\r")
-        if line.rstrip() != b"--" + self._boundary:
-            msg = "Multipart body does not begin with its boundary."
-            raise invalid(msg, reason="badRequest")
+        await self._begin()
         await self._headers()
         text = await self._until(self._delimiter)
         await self._until(b"\n")
@@ -50,6 +46,14 @@ class RelatedReader:
         yield self._buffer[:at]
         async for _ in self._stream:
             pass
+
+    async def _begin(self) -> None:
+        line = b""
+        while not line:
+            line = (await self._until(b"\n")).rstrip(b"\r")
+        if line.rstrip() != b"--" + self._boundary:
+            msg = "Multipart body does not begin with its boundary."
+            raise invalid(msg, reason="badRequest")
 
     @property
     def _delimiter(self) -> bytes:
@@ -81,6 +85,33 @@ class RelatedReader:
             return
         msg = "Multipart body ends before its closing boundary."
         raise invalid(msg, reason="badRequest")
+
+
+class FormReader(RelatedReader):
+    """The parts of a browser's form: `fields` first, then the file by `content`."""
+
+    async def fields(self) -> dict[str, str]:
+        """Read the fields before the file, names in lower case, and `filename`, which comes with the file."""
+        await self._begin()
+        found: dict[str, str] = {}
+        while len(found) < MOST_FIELDS:
+            about = await self._headers()
+            names = dict(re.findall(r'\b(name|filename)="([^"]*)"', about.get("content-disposition", "")))
+            name = _unicode(names.get("name", "")).lower()
+            if name == "file":
+                if about.get("content-type"):
+                    found.setdefault("content-type", about["content-type"])
+                return {**found, "filename": _unicode(names.get("filename", ""))}
+            found[name] = (await self._until(self._delimiter)).decode(errors="replace")
+            if (await self._until(b"\n")).startswith(b"--"):
+                break
+        msg = f"The form has no field named 'file' among its first {MOST_FIELDS}."
+        raise invalid(msg, reason="badRequest")
+
+
+def _unicode(header: str) -> str:
+    """Read what a browser writes into a part's header: UTF-8."""
+    return header.encode("latin-1").decode(errors="replace")
 
 
 def _boundary(content_type: str) -> bytes:

@@ -1,5 +1,6 @@
 """`/<bucket>/<object>`: the XML API's reads, uploads and deletes, as HTTP readers and signed URLs use it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
@@ -11,11 +12,12 @@ from starlette.responses import Response
 from infra.emulator import storage_parts as parts
 from infra.emulator import storage_resumable as resumable
 from infra.emulator.calls import Call, Cloud
-from infra.emulator.errors import ApiError, unimplemented
+from infra.emulator.errors import ApiError, invalid, unimplemented
 from infra.emulator.objects import require_object
 from infra.emulator.resources import Json
 from infra.emulator.storage_content import content_headers, object_content
 from infra.emulator.storage_copies import copied
+from infra.emulator.storage_forms import take_form
 from infra.emulator.storage_multipart import small_body
 from infra.emulator.storage_objects import delete_object
 from infra.emulator.storage_resource import object_etag
@@ -32,6 +34,7 @@ CODES = {
     412: "PreconditionFailed",
     501: "NotImplemented",
 }
+FORM_CODES = frozenset({"InvalidPolicyDocument", "EntityTooLarge", "EntityTooSmall"})
 CONDITIONS = {
     "x-goog-if-generation-match": "ifGenerationMatch",
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
@@ -46,7 +49,7 @@ CONDITIONS = {
 async def xml(request: Request) -> Response:
     """Answer a request of the XML API, refusals in XML."""
     try:
-        return await _answer(request)
+        return await (_form if _is_form(request) else _answer)(request)
     except ApiError as error:
         return refusal(error)
     except GONE:
@@ -58,6 +61,7 @@ async def xml(request: Request) -> Response:
 def refusal(error: ApiError) -> Response:
     """Return an error as the XML API writes it."""
     code = "NoSuchBucket" if "bucket does not exist" in error.message else CODES.get(error.code, "InvalidArgument")
+    code = error.reason if error.reason in FORM_CODES else code
     code = "ExpiredToken" if error.message.startswith(EXPIRED) else code
     text = escape(error.message)
     request = error.noted()
@@ -92,8 +96,20 @@ async def _answer(request: Request) -> Response:
     if request.method == "DELETE":
         await to_thread.run_sync(delete_object, upload.cloud, upload.bucket, upload.name, upload.query, {})
         return Response(status_code=204)
-    msg = "POST of forms is not implemented by the local cloud. Use PUT."
-    raise unimplemented(msg)
+    msg = "A form is posted to the bucket, and names the object in its field 'key'."
+    raise invalid(msg)
+
+
+def _is_form(request: Request) -> bool:
+    named = request.path_params.get("object") or request.query_params
+    return request.method == "POST" and not named
+
+
+async def _form(request: Request) -> Response:
+    status, headers, content = await take_form(request, lambda fields, name: _upload(request, fields, name))
+    answer = document(content, status) if content else Response(status_code=status)
+    answer.headers.update(headers)
+    return answer
 
 
 async def _read(request: Request, upload: Upload) -> Response:
@@ -113,9 +129,10 @@ async def _resumed(request: Request) -> Response:
     return Response(status_code=200) if answered.status_code == 200 else answered
 
 
-def _upload(request: Request) -> Upload:
-    """Read bucket, name, metadata and preconditions from path and headers."""
-    upload = upload_of(request, {**_fields(request), "name": request.path_params.get("object", "")})
+def _upload(request: Request, headers: Mapping[str, str] | None = None, name: str = "") -> Upload:
+    """Read bucket, name, metadata and preconditions from path and headers, or from a form's fields."""
+    name = name or request.path_params.get("object", "")
+    upload = upload_of(request, {**_fields(request.headers if headers is None else headers), "name": name})
     return replace(upload, query={**upload.query, **_conditions(request)})
 
 
@@ -163,9 +180,8 @@ async def _parts(request: Request, upload: Upload) -> Response:
     return document(await to_thread.run_sync(parts.complete, upload, session, body))
 
 
-def _fields(request: Request) -> Json:
+def _fields(headers: Mapping[str, str]) -> Json:
     """Read an object's metadata from headers."""
-    headers = request.headers
     names = {
         "contentType": headers.get("content-type"),
         "cacheControl": headers.get("cache-control"),

@@ -31,8 +31,17 @@ def refused(cloud: Cloud, meant: Meaning, headers: Mapping[str, str], query: str
     if not meant.method or _signed(query):  # a signed address carries its own proof, which storage checks
         return None
     asked = dict(parse_qsl(query))
+    if meant.xml and meant.method == "storage.objects.insert" and not meant.path.get("object"):
+        return _form(cloud, caller, meant)
     project = project_of(cloud, meant.method, meant.path, asked)
     return _disabled(cloud, meant.method, project) or _forbidden(cloud, caller, meant, project, asked)
+
+
+def _form(cloud: Cloud, caller: Caller, meant: Meaning) -> ApiError | None:
+    """Let a form in, whose fields prove the caller's right or name the object that is then asked about."""
+    if exchange := current():
+        exchange.creator = caller
+    return _disabled(cloud, meant.method, project_of(cloud, meant.method, meant.path, {}))
 
 
 def _reason(storage: bool) -> str:
