@@ -1,6 +1,7 @@
 """The tasks of who changes this bundle: lint and types, and the tests."""
 
 import os
+import shlex
 import sys
 
 from invoke import Context, Exit, task
@@ -16,8 +17,8 @@ def check(c: Context) -> None:
 @task(help={"long": "also fuzzing, repeated kills and large files", "match": "only tests that match, as pytest -k"})
 def test(c: Context, long: bool = False, match: str = "") -> None:
     """Run the test suite on the real parts: emulator, engine, SavedModels, Google's client libraries."""
-    chosen = [*([] if long else ["-m", "'not long'"]), *(["-k", f"'{match}'"] if match else [])]
-    tool(c, "test", " ".join(["pytest", *chosen]))
+    chosen = [*([] if long else ["-m", "not long"]), *(["-k", match] if match else [])]
+    tool(c, "test", shlex.join(["pytest", *chosen]))
 
 
 def tool(c: Context, group: str, command: str) -> None:
