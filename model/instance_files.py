@@ -1,6 +1,6 @@
 """An instances file of any format -> its instances as lines of JSON, numbered as the batch engine numbers them."""
 
-import gzip
+import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,7 +13,9 @@ import orjson
 from model.batch_predict.csv_columns import HeaderError, folded, read_header
 from model.batch_predict.csv_rows import RowError, RowReader
 from model.batch_predict.formats import Format, format_of
-from model.batch_predict.tf_records import read_records
+from model.batch_predict.gzip_stream import Damage, GzipStream
+from model.batch_predict.inputs import InputFile
+from model.batch_predict.tf_records import read_records, unpacked
 from model.errors import UserError
 from model.rejections import BYTE_ORDER_MARK
 from model.tf_examples import KEY, read_example
@@ -37,7 +39,7 @@ class Instances:
         if self.format is Format.CSV:
             return _rows(self)
         if self.format is Format.FILE_LIST:
-            names = numbered_lines(self.path)
+            names = numbered_lines(self.path, unreadable=b"?")
             return ((number, b'{"key":' + _name(name) + b"}") for number, name in names)
         return _examples(self)
 
@@ -58,18 +60,43 @@ def instances_of(path: Path, kind: str = "", *, text_keys: bool = False, key: st
     return Instances(path, Format(kind) if kind else format_of(path.name), text_keys, key)
 
 
-def opened(path: Path) -> BinaryIO:
-    """Open a file, compressed or not."""
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-
-
-def numbered_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(file: Path, unreadable: bytes = UNREADABLE) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not empty, with its number from 1; a byte order mark is no part of the first."""
-    with opened(file) as lines:
-        for number, raw in enumerate(lines, 1):
-            line = (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).strip()
-            if line:
-                yield number, line
+    for number, raw, whole in _lines(file):
+        line = (raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw).strip()
+        if line or not whole:
+            yield number, line or unreadable
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield number and line, and whether it is one: where a compressed file is damaged, what follows stands for that.
+
+    The batch engine has one error record for it, at this line, or for all lines of a file of which any may be wrong.
+    """
+    damage = _damage(file) if file.suffix == ".gz" else None
+    number, raw = 0, b"\n"
+    with _opened(file) as lines:
+        for number, raw in enumerate(() if damage and damage.spoils else lines, 1):
+            if raw.endswith(b"\n") or not damage:
+                yield number, raw, True
+    if damage:
+        torn = not raw.endswith(b"\n")
+        yield number + (not torn), raw if torn else b"", False
+
+
+def _opened(file: Path) -> BinaryIO:
+    if file.suffix != ".gz":
+        return file.open("rb")
+    return cast(BinaryIO, io.BufferedReader(GzipStream(InputFile(file, str(file), 0)), 1 << 17))
+
+
+def _damage(file: Path) -> Damage | None:
+    """Read a compressed file to its end, for only there its checksum is known."""
+    buffer = memoryview(bytearray(1 << 20))
+    with GzipStream(InputFile(file, str(file), 0)) as stream:
+        while stream.readinto(buffer):
+            pass
+        return stream.damage
 
 
 def _name(name: bytes) -> bytes:
@@ -77,16 +104,18 @@ def _name(name: bytes) -> bytes:
 
 
 def _rows(instances: Instances) -> Iterator[tuple[int, bytes]]:
-    with opened(instances.path) as lines:
+    with _opened(instances.path) as stream:
         try:
-            header = read_header(next(lines, b""))
+            header = read_header(stream.readline())
         except HeaderError as error:
             raise UserError(f"Instances '{instances.path}' cannot be read: {error}") from None
-        reader = RowReader(folded(header, {instances.key} if instances.text_keys else set()))
-        for number, raw in enumerate(lines, 2):
-            row = raw.rstrip(b"\r\n")
-            if row.strip():
-                yield number, _row(reader, row)
+    reader = RowReader(folded(header, {instances.key} if instances.text_keys else set()))
+    for number, raw, whole in _lines(instances.path):
+        row = raw.rstrip(b"\r\n")
+        if not whole:
+            yield number, UNREADABLE
+        elif number > 1 and row.strip():
+            yield number, _row(reader, row)
 
 
 def _row(reader: RowReader, row: bytes) -> bytes:
@@ -98,12 +127,11 @@ def _row(reader: RowReader, row: bytes) -> bytes:
 
 def _examples(instances: Instances) -> Iterator[tuple[int, bytes]]:
     zipped = instances.format is Format.TF_RECORD_GZIP
-    with cast(BinaryIO, gzip.open(instances.path)) if zipped else instances.path.open("rb") as stream:
-        try:
-            for number, record in enumerate(read_records(stream), 1):
-                yield number, UNREADABLE if record.fault else _example(record.data)
-        except (EOFError, gzip.BadGzipFile, OSError):
-            yield 0, UNREADABLE  # the batch engine has an error record for it, without a key
+    raw = GzipStream(InputFile(instances.path, str(instances.path), 0)) if zipped else None
+    with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) if raw else instances.path.open("rb") as stream:
+        records = unpacked(stream, 0, raw) if raw else read_records(stream)
+        for number, record in enumerate(records, 1):
+            yield number, UNREADABLE if record.fault else _example(record.data)
 
 
 def _example(record: bytes) -> bytes:

@@ -78,11 +78,9 @@ def _not_finite(line: bytes, number: "re.Match[bytes]") -> tuple[Key, str, str]:
     """Return key, path and value of a line's first NaN or Infinity."""
     try:
         value = msgspec.json.decode(line[: number.start()] + STAND_IN_JSON + line[number.end() :])
-        return (
-            as_key(value.get("key")) if type(value) is dict else None,
-            _path_to(STAND_IN, value, "") or "",
-            _text(number.group()),
-        )
+        key = as_key(value.get("key")) if type(value) is dict else None
+        path = _path_to(STAND_IN, value, "") or ""
+        return None if key == STAND_IN else key, path, _text(number.group())
     except (msgspec.MsgspecError, RecursionError):
         pass  # there are more of them
     try:

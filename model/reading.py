@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TextIO
 
 from model.batch_predict.formats import Format
+from model.batch_predict.settings import LONGEST_LINE
 from model.instance_files import Instances, numbered_lines
-from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction
+from model.rejections import KEY_WITHIN, duplicate_field
+from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction, refused_key
 from model.spill import Spill, part_count, part_of
 from model.table_shards import is_table, table_lines
+from model.tf_examples import KEY
 
 LISTED = 10  # how many of each kind a summary names
 NO_PART = 0xFFFF  # of an instance whose key cannot be read
@@ -114,10 +117,13 @@ def parts_in_order(found: Read) -> Iterator[int]:
 
 
 def _instance_key(found: Read, line: bytes, field_name: str) -> str | None:
+    """Return an instance's key, the one that its error record has where it is refused."""
     try:
+        if len(line) > LONGEST_LINE:
+            return refused_key(line[:KEY_WITHIN])
         key, fields = read_instance(line, field_name)
     except ValueError:
-        return None
+        return refused_key(line) if field_name == KEY and duplicate_field(line) != KEY else None
     found.fields.update(fields)
     return key
 

@@ -9,8 +9,9 @@ import msgspec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 KEY_TYPES = {int, float, str}  # a decoder makes no subclasses, and true is no key
+KEY_WITHIN = 1 << 20  # bytes of a line in which a key is looked for
 SHOWN = 60  # characters of a value that a message repeats
-KEY_IN_TEXT = re.compile(rb'"key"\s*:\s*(-?\d{1,4000}(?![\d.eE])|"(?:[^"\\]|\\.)*")')
+KEY_IN_TEXT = re.compile(rb'"key"\s*:\s*(-?\d{1,4000}(?=[\s,}\]])|"(?:[^"\\]|\\.)*")')
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):

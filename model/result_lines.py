@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from model.keys import FLOAT32_EXACT, FLOAT64_EXACT, INT64, Key
+from model.rejections import as_key, duplicate_field, read_key
 
 KEYED_OUTPUT = "prediction_with_key"  # the functional form's vector: the prediction, then the key
 
@@ -84,12 +85,20 @@ class Failure:
 def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str, ...]]:
     """Return an instance's key, whatever it is, as JSON text, and its fields' names. Raises ValueError."""
     try:
+        if line.count(b'"%b"' % name.encode()) > 1 and duplicate_field(line) == name:
+            raise ValueError(f"has {name!r} twice")
         if name == "key":
             return key_text(_plain_instance.decode(line).key), _PlainInstance.__struct_fields__
     except UNREADABLE:
         pass
     fields = _fields(line)
     return _as_sent(fields, name), tuple(fields)
+
+
+def refused_key(line: bytes) -> str | None:
+    """Return the key that an error record has of a line that is no instance, as JSON text."""
+    key = read_key(line)
+    return None if key is None else _as_sent({"key": msgspec.json.encode(key)})
 
 
 def read_prediction(line: bytes, *, named: bool = False) -> Prediction | Failure:
@@ -152,9 +161,9 @@ def _fields(line: bytes) -> dict[str, bytes]:
 
 
 def _as_sent(fields: dict[str, bytes], name: str = "key") -> str | None:
-    """Return the key that a user wrote: a wrong one, such as 1.0 or true, is matched by its error record only."""
-    value = orjson.loads(fields[name]) if name in fields else None
-    return None if value is None else orjson.dumps(value).decode()
+    """Return the key that a user wrote: a wrong one, such as 1.0, is matched by its error record only."""
+    key = as_key(orjson.loads(fields[name])) if name in fields else None
+    return None if key is None else orjson.dumps(key).decode()
 
 
 def _key(value: object, limit: int) -> str:

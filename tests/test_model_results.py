@@ -97,7 +97,7 @@ def test_failed_rows_are_accounted_for_by_their_errors(tmp_path: Path) -> None:
     summary = joined(tmp_path, asked, [{"prediction": [1.0], "key": 1}], errors)
     assert (summary.complete, summary.joined, summary.failed, summary.missing.count) == (True, 1, 3, 0)
     assert summary.errors == {"INVALID_JSON": 1, "WRONG_TYPE": 2}
-    assert summary.unreadable.first == (3,)
+    assert summary.unreadable.first == (3, 4)  # true is no key
     assert (tmp_path / "out" / "unjoined.jsonl").read_bytes().splitlines()[1] == b'{"features": [1'
 
 

@@ -1,5 +1,6 @@
 """Joins on disk: any number of parts, any format of instances, every odd key in a file, memory that does not grow."""
 
+import gzip
 import json
 import random
 import shutil
@@ -13,8 +14,8 @@ import pytest
 
 from model import spill
 from model.instance_files import instances_of
-from model.results import asked_instances, join, main
-from tests.batch import ROOT
+from model.results import asked_instances, find_shards, join, main
+from tests.batch import ROOT, run
 from tests.joins import instance, joined, rows_of, write
 from tests.saved_models import RECORDS
 
@@ -93,6 +94,32 @@ def test_file_lists_are_joined_by_name(tmp_path: Path) -> None:
     summary = join(instances_of(tmp_path / "all.filelist"), [shard], [error], tmp_path / "out")
     assert (summary.complete, summary.joined, summary.failed) == (True, 1, 1)
     assert rows_of(tmp_path) == [{"key": "gs://b/one", "y": 1, "z": "a"}]
+
+
+def test_refused_lines_are_matched_to_their_records(saved_models: Path, tmp_path: Path) -> None:
+    """Of a line that is no instance, the key is the one that its error record has: none is missing, none unknown."""
+    lines = tmp_path / "in.jsonl"
+    row = json.dumps([0.5] * 13)
+    rows = (f'{{"features": {row}, "key": {key}}}' for key in ("1", "2}", "NaN", "4, 5", "5.0", '6, "key": 7', "[8]"))
+    lines.write_text("\n".join([*rows, "broken", f'{{"key": 9, "features": {row.replace("0.5", "NaN")}}}']) + "\n")
+    torn = tmp_path / "torn.jsonl.gz"
+    text = "".join(f'{{"features": {row}, "key": {key}}}\n' for key in range(200)).encode()
+    torn.write_bytes(gzip.compress(text, 0)[: 15 + text.index(b'"key": 123') + len('"key": 12')])  # 15: before the text
+    for source, predicted, failed in ((lines, 1, 8), (torn, 123, 1)):
+        done = run(saved_models / "keyed", [source], tmp_path / source.stem)
+        assert {type(error["key"]) for error in done.errors} <= {int, float, type(None)}
+        assert (done.summary["predicted"], done.summary["failed"]) == (predicted, failed), done.errors
+        shards, errors = find_shards(done.output)
+        summary = join(asked_instances(source, shards), shards, errors, tmp_path / "joined", ("jsonl",))
+        assert (summary.complete, summary.joined, summary.failed) == (True, predicted, failed), summary
+
+
+def test_nothing_is_asked_of_a_spoilt_gzip(tmp_path: Path) -> None:
+    """Its checksum is looked at before its lines, of which the batch engine predicts none."""
+    packed = bytearray(gzip.compress(b'{"key": 1}\n{"key": 2}\n'))
+    packed[-8] ^= 1
+    (tmp_path / "in.jsonl.gz").write_bytes(packed)
+    assert list(instances_of(tmp_path / "in.jsonl.gz")) == [(1, b"null")]
 
 
 def test_another_field_may_hold_the_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
 from model.lines import Lines
-from model.rejections import Rejection, read_key
+from model.rejections import KEY_WITHIN, Rejection, read_key
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Block:
 
     def key(self, at: int) -> int | float | str | None:
         """Return an instance's key as far as one can be read."""
-        return self.find_key(at) if self.find_key else read_key(self.lines[at][: 1 << 20])
+        return self.find_key(at) if self.find_key else read_key(self.lines[at][:KEY_WITHIN])
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,10 @@ def read_record_blocks(file: InputFile, since: Position | None = None, size: int
     raw = GzipStream(file)
     with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) as stream:
         pass_over(stream, position.offset)
-        yield from _blocks(_unpacked(stream, position.lines, raw), position, size, raw)
+        yield from _blocks(unpacked(stream, position.lines, raw), position, size, raw)
 
 
-def _unpacked(stream: BinaryIO, number: int, raw: GzipStream) -> Iterator[Record]:
+def unpacked(stream: BinaryIO, number: int, raw: GzipStream) -> Iterator[Record]:
     """Yield records; where the compression is damaged, that is what is wrong."""
     for record in read_records(stream, number):
         if raw.damage and record.fault and record.fault[0] == "DAMAGED_INPUT":
