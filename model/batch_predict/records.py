@@ -122,7 +122,7 @@ def _with_instance(line: bytes, row: bytes) -> bytes:
     return b'{"instance": %b, "prediction": %b}' % (line.strip(WHITESPACE), row) if row else row
 
 
-class _Error(msgspec.Struct, omit_defaults=True):
+class _Error(msgspec.Struct, omit_defaults=True, gc=False):
     """A line of the error shard; `batch` only where the whole of it failed."""
 
     key: int | float | str | None
