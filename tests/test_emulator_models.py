@@ -192,6 +192,7 @@ def test_list_filters_orders_and_pages(stable: Any, artifact: str) -> None:
     assert [model["displayName"] for model in even] == ["m0", "m2", "m4"]
     one = models.list(parent=parent, filter='displayName="m3" OR display_name=m1', readMask="displayName").execute()
     assert one["models"] == [{"displayName": "m3"}, {"displayName": "m1"}]
+    assert refused(models.list(parent=parent, readMask="display_name,nope"))[0] == 400
     assert models.list(parent=parent, filter="displayName=none").execute() == {}
     seen: list[str] = []
     request = models.list(parent=parent, pageSize=2)

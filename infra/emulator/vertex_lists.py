@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from infra.emulator.calls import Call
+from infra.emulator.discovery import document
 from infra.emulator.errors import invalid
 from infra.emulator.filters import Read, matcher
 from infra.emulator.resources import Json
@@ -40,11 +41,23 @@ def list_page(call: Call, listing: Listing, bodies: Iterable[Json]) -> Json:
         last = _read_token(token)
         found = [body for body in found if _compare(body, last, order) > 0]
     size = _page_size(call)
-    fields = mask_paths(call.parameter("readMask"))
+    fields = _read_mask(call, listing.key)
     answer: Json = {listing.key: [masked(body, fields) for body in found[:size]]} if found else {}
     if len(found) > size:
         answer["nextPageToken"] = _token({name: found[size - 1].get(name) for name, _ in order})
     return answer
+
+
+def _read_mask(call: Call, key: str) -> list[str]:
+    """Return the fields of each resource that are wanted; raises ApiError 400 for one that none has."""
+    schemas = document(call.api, call.version).schemas
+    page = schemas[f"GoogleCloudAiplatform{call.version.capitalize()}List{key[0].upper()}{key[1:]}Response"]
+    known = schemas[page["properties"][key]["items"]["$ref"]]["properties"]
+    paths = mask_paths(call.parameter("readMask"))
+    for path in paths:
+        if path != "*" and path.partition(".")[0] not in known:
+            raise invalid(f"Invalid read_mask {call.parameter('readMask')!r}: unknown field {path!r}.")
+    return paths
 
 
 def _order(text: str, listing: Listing) -> Order:
