@@ -19,7 +19,14 @@ BOUND = re.compile(r"Expected `int` ([<>]=) (-?\d+)")
 TYPES = re.compile(r"Expected `(.+?)`, got `(.+?)`")
 PATH = re.compile(r" - at `\$\.?(.*)`$")
 STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-JSON_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list"}
+JSON_NAMES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a string",
+    "bytes": "base64 text",
+    "bool": "true or false",
+    "array": "a list",
+}
 Refused = Mapping[tuple[type[Exception], str], Sequence[int]]  # what the decoder raised and said -> of which lines
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Steps = tuple[str | int, ...]

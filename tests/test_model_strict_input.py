@@ -102,12 +102,12 @@ def test_validation_of_many_pieces_numbers_lines_through(
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
 def test_an_empty_file_has_no_instances(saved_models: Path, tmp_path: Path, content: bytes) -> None:
-    """Nothing to look at is no fault."""
+    """Nothing to look at is no fault, but no job is worth paying for; predicting refuses it too."""
     source = tmp_path / "empty.jsonl"
     source.write_bytes(content)
     checked = outcome(saved_models, source, "keyed")
     assert (checked["instances"], checked["failed"]) == (0, 0)
-    assert passes(checked, "error")
+    assert (passes(checked, "error"), describe(checked, "error")[1].strip()[:11]) == (False, "no instance")
 
 
 def test_options_on_the_page_are_the_engines() -> None:
@@ -132,3 +132,10 @@ def test_a_spoilt_gzip_is_one_fault(saved_models: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl.gz").write_bytes(packed)
     summary = outcome(saved_models, tmp_path / "in.jsonl.gz", "text")
     assert (summary["instances"], summary["error_codes"]) == (1, {"DAMAGED_INPUT": 1})
+
+
+def test_a_number_is_no_base64(saved_models: Path, tmp_path: Path) -> None:
+    """The message says what is."""
+    (tmp_path / "in.jsonl").write_text('{"b64": 5}\n')
+    [example] = outcome(saved_models, tmp_path / "in.jsonl", "text")["examples"]
+    assert (example["code"], example["message"]) == ("WRONG_TYPE", "field 'b64' is 5: expected base64 text")

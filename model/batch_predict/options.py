@@ -72,6 +72,8 @@ def summary_of(manifest: dict[str, Any], output: object) -> dict[str, Any]:
 def warnings_of(manifest: dict[str, Any], output: object) -> list[str]:
     """Say in lines what a person should know of a run that has ended."""
     lines = []
+    if not manifest["instances"]:
+        lines.append("there is no instance in the input")
     if reason := manifest.get("fallback"):
         lines.append(f"predicted by TensorFlow's Python package, for its C API cannot be used: {reason}")
     if manifest["failed"]:

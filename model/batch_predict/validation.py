@@ -199,6 +199,8 @@ def _duplicates(check: Check, found: Sequence[Findings], before: dict[int, int])
 def describe(summary: Mapping[str, Any], policy: str) -> list[str]:
     """Return a validation's summary for people: counts, faults by kind, the first examples of each."""
     rows = ["{instances:,} instances: {valid:,} valid, {failed:,} would fail".format(**summary)]
+    if not summary["instances"]:
+        rows.append("  no instance: there is nothing that a job could predict")
     for code, count in summary["error_codes"].items():
         rows.append(f"  {code}: {count:,}")
         cases = (example for example in summary["examples"] if example["code"] == code)
@@ -213,5 +215,5 @@ def describe(summary: Mapping[str, Any], policy: str) -> list[str]:
 
 
 def passes(summary: Mapping[str, Any], policy: str) -> bool:
-    """Tell whether every instance would be predicted, and could be matched to its prediction."""
-    return not summary["failed"] and (policy == "keep" or not summary["duplicate_keys"])
+    """Tell whether there is an instance, and each would be predicted, and could be matched to its prediction."""
+    return summary["instances"] > 0 and not summary["failed"] and (policy == "keep" or not summary["duplicate_keys"])
