@@ -87,6 +87,7 @@ def test_what_was_sent_stands_beside_its_prediction(tmp_path: Path) -> None:
     assert frame["instance"].to_list() == ["gs://b/x", '[1, "é"]']
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_stopped_tables_grow_to_what_they_would_have_been(saved_models: Path, tmp_path: Path, kind: str) -> None:
     """A run that was stopped publishes tables, goes on from its lines, and ends in the bytes of one that was not."""

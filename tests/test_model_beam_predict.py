@@ -156,6 +156,7 @@ def test_too_many_failures_stop_a_pipeline_between_shards(saved_models: Path, tm
     assert_same(tmp_path / "beam", tmp_path / "engine")
 
 
+@pytest.mark.long
 def test_a_retried_bundle_writes_the_same_shard(saved_models: Path, tmp_path: Path) -> None:
     """A shard that is done twice, or over what a dead worker left, is the same file; the run goes on from it."""
     rows = write_rows(tmp_path / "rows", 3000, 2, bad_every=11)
@@ -215,6 +216,7 @@ def test_flink_gets_its_options_and_this_package(tmp_path: Path) -> None:
     assert not any("bench" in name for name in names)
 
 
+@pytest.mark.long
 def test_buckets_and_the_dataflow_job(saved_models: Path, local_cloud: LocalCloud, tmp_path: Path) -> None:
     """From bucket to bucket, streamed; the Dataflow job for the same is one that Google knows, with its options."""
     client = storage_client(local_cloud)

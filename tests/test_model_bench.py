@@ -106,6 +106,7 @@ def test_processes_that_were_there_are_left_alone() -> None:
     assert other.returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_native_peer_predicts_the_same(saved_models: Path, tmp_path: Path) -> None:
     """The program that sets the limit reads and writes what the engine does."""

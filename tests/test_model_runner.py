@@ -49,6 +49,7 @@ for name, lines in {instances!r}.items():
 """
 
 
+@pytest.mark.long
 def test_c_api_and_python_package_agree(saved_models: Path) -> None:
     """Numbers, texts, bytes, truth values and images are bit for bit equal."""
     code = COMPARE.format(instances=INSTANCES, folder=str(saved_models))
