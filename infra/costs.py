@@ -193,8 +193,8 @@ def _of_machines(settings: Settings) -> set[str]:
 def _number(name: str, text: str) -> float:
     positive = name in {"machines", "rows_per_second"}
     plain = text.replace(",", "").replace("_", "")
-    number = float(plain) if re.fullmatch(r"\d{1,15}(\.\d+)?", plain) else -1.0
-    if number < 0 or (positive and number < (1 if name == "machines" else 1e-6)):
+    number = float(plain) if re.fullmatch(r"\d{1,15}(\.\d+)?(e\d{1,2})?", plain) else -1.0
+    if not 0 <= number < 1e15 or (positive and number < (1 if name == "machines" else 1e-6)):
         wanted = "a number above 0" if positive else "a number from 0"
         msg = f"--{name.replace('_', '-')} is {text!r}; wanted: {wanted}. Run: invoke costs --help"
         raise StackError(msg)

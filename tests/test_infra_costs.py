@@ -151,6 +151,13 @@ def test_an_assumption_that_makes_no_sense_is_refused(name: str, text: str) -> N
         use_of(**{name: text})
 
 
+def test_millions_are_written_as_one_likes() -> None:
+    """Exponents and separators, as `invoke size` takes them; what is beyond all sense is refused."""
+    assert use_of(rows="5e6").rows == use_of(rows="5,000,000").rows == use_of(rows="5_000_000").rows == 5_000_000
+    with pytest.raises(StackError, match="--rows is '1e99'"):
+        use_of(rows="1e99")
+
+
 @given(st.fixed_dictionaries({}, optional={name: st.text(max_size=6) for name in Use.__dataclass_fields__}))
 def test_options_are_read_or_refused(texts: dict[str, str]) -> None:
     """Whatever is typed ends in a use that costs something finite, or in a StackError."""
