@@ -7,10 +7,11 @@ from pathlib import Path
 
 from model.errors import UserError, unreadable
 from model.instance_files import numbered_lines
+from model.instance_lines import read_instance
 from model.keys import Wrapper, check_keys
+from model.line_keys import key_value
 from model.reading import LISTED
 from model.rejections import BYTE_ORDER_MARK
-from model.result_lines import key_value, read_instance
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from model.files import replacing
 from model.instance_files import Instances
 from model.key_lists import KeyList
 from model.keys import Key
+from model.line_keys import key_value
 from model.reading import NO_PART, Read, parts_in_order
-from model.result_lines import key_value
 
 JOINED_LINES = "joined.jsonl"
 UNJOINED_LINES = "unjoined.jsonl"  # instances without a prediction, as they came: ready to be asked again

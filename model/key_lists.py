@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
+from model.line_keys import key_value
 from model.reading import LISTED
-from model.result_lines import key_value
 
 HELD = 10_000  # lines that wait to be written
 

@@ -10,9 +10,11 @@ from typing import TextIO
 
 from model.batch_predict.formats import Format
 from model.batch_predict.settings import LONGEST_LINE
+from model.error_lines import Failure, read_error
 from model.instance_files import Instances, numbered_lines
+from model.instance_lines import read_instance, refused_key
 from model.rejections import KEY_WITHIN, duplicate_field
-from model.result_lines import Failure, Prediction, read_error, read_instance, read_prediction, refused_key
+from model.result_lines import Prediction, read_prediction
 from model.spill import Spill, part_count, part_of
 from model.table_shards import is_table, table_lines
 from model.tf_examples import KEY

@@ -1,62 +1,24 @@
-"""Lines of instances, predictions and errors -> their keys, exactly typed, and what hangs on each key.
+"""Result lines in any of the services' forms -> their keys, and the outputs that hang on each key."""
 
-A key travels as its JSON text: `1` and `"1"` differ, and nothing ever turns one into the other.
-"""
-
-import ast
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
 import orjson
 
-from model.keys import FLOAT32_EXACT, FLOAT64_EXACT, INT64, Key
-from model.rejections import as_key, duplicate_field, read_key
+from model.error_lines import Failure, service_failure
+from model.keys import FLOAT32_EXACT, FLOAT64_EXACT
+from model.line_keys import UNREADABLE, Int64, exact_key, instance_key, key_text, key_value, read_fields
 
 KEYED_OUTPUT = "prediction_with_key"  # the functional form's vector: the prediction, then the key
 
-# Names of google.rpc.Code, by number
-STATUSES = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_Int64 = Annotated[int, msgspec.Meta(ge=INT64[0], le=INT64[-1])]
-
-
-class _PlainInstance(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Most instances: decoded at once, half the time of looking at each field."""
-
-    features: msgspec.Raw
-    key: _Int64 | str
-
 
 class _PlainPrediction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Most result lines, likewise."""
+    """Most result lines: decoded at once, half the time of looking at each field."""
 
     prediction: msgspec.Raw
-    key: _Int64 | str
+    key: Int64 | str
 
 
-_plain_instance = msgspec.json.Decoder(_PlainInstance)
 _plain_prediction = msgspec.json.Decoder(_PlainPrediction)
 
 
@@ -69,45 +31,13 @@ class Prediction:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error record: the key as JSON text where the row had one.
-
-    A service's own record stands for whole batches: how many rows these had, it does not say.
-    """
-
-    key: str | None
-    code: str
-    message: str
-    batches: int = 0
-
-
-def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str, ...]]:
-    """Return an instance's key, whatever it is, as JSON text, and its fields' names. Raises ValueError."""
-    try:
-        if line.count(b'"%b"' % name.encode()) > 1 and duplicate_field(line) == name:
-            raise ValueError(f"has {name!r} twice")
-        if name == "key":
-            return key_text(_plain_instance.decode(line).key), _PlainInstance.__struct_fields__
-    except UNREADABLE:
-        pass
-    fields = _fields(line)
-    return _as_sent(fields, name), tuple(fields)
-
-
-def refused_key(line: bytes) -> str | None:
-    """Return the key that an error record has of a line that is no instance, as JSON text."""
-    key = read_key(line)
-    return None if key is None else _as_sent({"key": msgspec.json.encode(key)})
-
-
 def read_prediction(line: bytes, *, named: bool = False) -> Prediction | Failure:
     """Read a result line in any of the services' forms; `named`: an instance is a file's name, which is its key.
 
     `{outputs…}`, `{"instance", "prediction"}`, `{"key", "prediction"}`, with the outputs by name or a single output's
     bare value; a service's `{"instance", "error"}` is a failure. Raises ValueError saying what is wrong.
     """
-    return _plain(line) or _any_form(_fields(line), named=named)
+    return _plain(line) or _any_form(read_fields(line), named=named)
 
 
 def _plain(line: bytes) -> Prediction | None:
@@ -123,76 +53,18 @@ def _plain(line: bytes) -> Prediction | None:
 def _any_form(fields: dict[str, bytes], *, named: bool) -> Prediction | Failure:
     if "instance" not in fields:
         return _keyed(fields)
-    key = key_text(str(orjson.loads(fields["instance"]))) if named else _instance_key(fields["instance"])
+    key = key_text(str(orjson.loads(fields["instance"]))) if named else instance_key(fields["instance"])
     if "error" in fields:
-        return _service_failure(key, fields["error"])
+        return service_failure(key, fields["error"])
     if "prediction" not in fields:
         raise ValueError("has an instance but no prediction")
     return _of_instance(key, fields["prediction"])
 
 
-def read_error(line: bytes) -> Failure:
-    """Read an error record: JSON of ours, a service's `{"instance", "error"}`, or its tuple of message and count."""
-    if line.startswith(b"("):
-        return _tuple_failure(line)
-    fields = _fields(line)
-    if "error" in fields:
-        key = _as_sent(fields) if "key" in fields else _instance_key(fields.get("instance", b""))
-        return _service_failure(key, fields["error"])
-    return Failure(_as_sent(fields), _text(fields, "code", "UNKNOWN"), _text(fields, "message", ""))
-
-
-def key_text(key: Key) -> str:
-    """Return a key's JSON text."""
-    return str(key) if isinstance(key, int) else orjson.dumps(key).decode()
-
-
-def key_value(text: str) -> Key:
-    """Return the key that a JSON text stands for."""
-    value: Key = orjson.loads(text)
-    return value
-
-
-def _fields(line: bytes) -> dict[str, bytes]:
-    try:
-        return {name: bytes(raw) for name, raw in _object.decode(line).items()}
-    except UNREADABLE as error:
-        raise ValueError(f"is no JSON object: {error}") from None
-
-
-def _as_sent(fields: dict[str, bytes], name: str = "key") -> str | None:
-    """Return the key that a user wrote: a wrong one, such as 1.0, is matched by its error record only."""
-    key = as_key(orjson.loads(fields[name])) if name in fields else None
-    return None if key is None else orjson.dumps(key).decode()
-
-
-def _key(value: object, limit: int) -> str:
-    """Return the JSON text of a key; whole floats are integers up to where `limit` says they are exact."""
-    if isinstance(value, str):
-        return orjson.dumps(value).decode()
-    if isinstance(value, float):
-        if not value.is_integer() or abs(value) > limit:
-            raise ValueError(f"has key {value!r}, which is no integer that survived as a float (up to {limit})")
-        return str(int(value))
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"has key {value!r}, neither an integer nor a string")
-    if value not in INT64:
-        raise ValueError(f"has key {value!r}, beyond 64 bits")
-    return str(value)
-
-
-def _instance_key(raw: bytes) -> str | None:
-    """Return the key inside an echoed instance, if it has one."""
-    if not raw.lstrip().startswith(b"{"):
-        return None
-    fields = _fields(raw)
-    return _key(orjson.loads(fields["key"]), FLOAT64_EXACT) if "key" in fields else None
-
-
 def _of_instance(key: str | None, value: bytes) -> Prediction:
     """Read the prediction beside an echoed instance; where both carry a key, they must agree."""
     if value.lstrip().startswith(b"{"):
-        return _keyed(_fields(value), key)
+        return _keyed(read_fields(value), key)
     if key is None:
         raise ValueError("has no key, neither in the instance nor in the prediction")
     vector = orjson.loads(value)
@@ -205,9 +77,9 @@ def _of_instance(key: str | None, value: bytes) -> Prediction:
 def _keyed(fields: dict[str, bytes], instance_key: str | None = None) -> Prediction:
     """Take the key out of the outputs."""
     if "key" in fields:
-        key = _key(orjson.loads(fields.pop("key")), FLOAT64_EXACT)
+        key = exact_key(orjson.loads(fields.pop("key")), FLOAT64_EXACT)
         if list(fields) == ["prediction"] and fields["prediction"].lstrip().startswith(b"{"):
-            fields = _fields(fields["prediction"])
+            fields = read_fields(fields["prediction"])
     elif KEYED_OUTPUT in fields:
         key, rest = _split_vector(orjson.loads(fields.pop(KEYED_OUTPUT)))
         fields = {"prediction": rest, **fields}
@@ -226,31 +98,9 @@ def _split_vector(vector: object) -> tuple[str, bytes]:
     *prediction, key = vector
     if isinstance(key, str):
         raise ValueError(f"has key {key!r} in a vector of numbers")
-    return _key(key, FLOAT32_EXACT), orjson.dumps(prediction)
+    return exact_key(key, FLOAT32_EXACT), orjson.dumps(prediction)
 
 
 def _prediction(key: str, fields: dict[str, bytes]) -> Prediction:
     outputs = ",".join(f"{orjson.dumps(name).decode()}:{raw.decode()}" for name, raw in fields.items())
     return Prediction(key, outputs, tuple(fields))
-
-
-def _service_failure(key: str | None, raw: bytes) -> Failure:
-    error = orjson.loads(raw)
-    known = error if isinstance(error, dict) else {}
-    number = known.get("code")
-    status = STATUSES[number] if isinstance(number, int) and 0 <= number < len(STATUSES) else "UNKNOWN"
-    return Failure(key, str(known.get("status", status)), str(known.get("message", error)))
-
-
-def _tuple_failure(line: bytes) -> Failure:
-    """Read `('message', 16)`, a message and how many batches it took; no row is named."""
-    try:
-        message, batches = ast.literal_eval(line.decode())
-        return Failure(None, "BATCH_FAILED", str(message), max(1, int(batches)))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise ValueError("is no tuple of message and count") from None
-
-
-def _text(fields: dict[str, bytes], name: str, default: str) -> str:
-    value = orjson.loads(fields[name]) if name in fields else default
-    return value if isinstance(value, str) else str(value)

@@ -12,9 +12,11 @@ import orjson
 
 from model.errors import UserError
 from model.instance_files import numbered_lines
+from model.instance_lines import read_instance
 from model.keys import Key
+from model.line_keys import key_text, key_value
 from model.reading import LISTED
-from model.result_lines import Prediction, key_text, key_value, read_instance, read_prediction
+from model.result_lines import Prediction, read_prediction
 from model.runtime import keras
 
 TOLERANCE = 1e-4  # dollars in thousands: a hundred times what float32 rounding does to these prices
