@@ -176,30 +176,6 @@ def test_a_locked_retention_policy_stays(client: storage.Client) -> None:
         bucket.patch()
 
 
-def test_access_lists_are_told_and_not_changed(local_cloud: LocalCloud, client: storage.Client) -> None:
-    """On a bucket with uniform access ACL methods are the service's 400; elsewhere lists hold the project's teams."""
-    uniform = client.bucket("uniform-bucket")
-    uniform.iam_configuration.uniform_bucket_level_access_enabled = True
-    uniform.create()
-    assert call(local_cloud, "GET", "/storage/v1/b/uniform-bucket/acl").status_code == 400
-    bucket = new_bucket(client)
-    blob = bucket.blob("a/b")
-    blob.upload_from_string("x")
-    for listed in (bucket.acl, bucket.default_object_acl, blob.acl):
-        assert {entry["entity"].rpartition("-")[0]: entry["role"] for entry in listed} == {
-            "project-owners": "OWNER",
-            "project-editors": "OWNER",
-            "project-viewers": "READER",
-        }
-    entry = f"/storage/v1/b/{bucket.name}/acl/project-viewers-123456789012"
-    assert call(local_cloud, "GET", entry).json()["projectTeam"]["team"] == "viewers"
-    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/acl/allUsers").status_code == 404
-    assert call(local_cloud, "GET", f"/storage/v1/b/{bucket.name}/o/none/acl").status_code == 404
-    assert call(local_cloud, "DELETE", entry).status_code == 501
-    with pytest.raises(exceptions.MethodNotImplemented, match="IAM policies"):
-        blob.make_public()
-
-
 def test_what_clients_ask_on_the_way_is_answered(local_cloud: LocalCloud, client: storage.Client) -> None:
     """The layout, the caches that the provider looks for before a delete, and the service's account."""
     name = new_bucket(client).name
@@ -210,19 +186,3 @@ def test_what_clients_ask_on_the_way_is_answered(local_cloud: LocalCloud, client
     assert client.get_service_account_email().endswith("gs-project-accounts.iam.gserviceaccount.com")
     missing = call(local_cloud, "GET", "/storage/v1/b/not-there/anywhereCaches/")
     assert (missing.status_code, reason(missing)) == (404, "notFound")
-
-
-@pytest.mark.parametrize(("name", "fine", "uniform"), [("projectPrivate", 200, 400), ("publicRead", 501, 400)])
-def test_predefined_lists_pass_that_let_in_nobody(
-    local_cloud: LocalCloud, client: storage.Client, name: str, fine: int, uniform: int
-) -> None:
-    """Clients send private lists by habit; a public one would have to act, and uniform access knows none."""
-    access = {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}
-    for settings, status in (({}, fine), (access, uniform)):
-        bucket = new_bucket(client).name
-        call(local_cloud, "PATCH", f"/storage/v1/b/{bucket}", json=settings).raise_for_status()
-        made = {"name": f"{bucket}-{name.lower()}", **settings}
-        asked = f"project=p&predefinedAcl={name}&predefinedDefaultObjectAcl={name}"
-        assert call(local_cloud, "POST", f"/storage/v1/b?{asked}", json=made).status_code == status
-        upload = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=a&predefinedAcl={name}"
-        assert call(local_cloud, "POST", upload, data=b"x").status_code == status

@@ -82,6 +82,21 @@ def test_gcsfs_appends_only_by_writing_anew(filesystem: Any) -> None:
     assert filesystem.info("gcsfs-bucket/grown")["metadata"] == {"key": "value"}
 
 
+def test_gcsfs_names_predefined_lists(local_cloud: LocalCloud, filesystem: Any) -> None:
+    """Its `acl` and `default_acl` are what the bucket, its new objects and a copy get."""
+    filesystem.mkdir("gcsfs-public", acl="publicRead", default_acl="bucketOwnerRead")
+    filesystem.pipe("gcsfs-public/a", b"x")
+    filesystem.cp_file("gcsfs-public/a", "gcsfs-public/b", acl="publicRead")
+    owners, writer, public = "project-owners-123456789012", ("user-owner@local", "OWNER"), ("allUsers", "READER")
+    for place, want in (
+        ("gcsfs-public", {(owners, "OWNER"), public}),
+        ("gcsfs-public/o/a", {(owners, "READER"), writer}),
+        ("gcsfs-public/o/b", {writer, public}),
+    ):
+        listed = call(local_cloud, "GET", f"/storage/v1/b/{place}/acl").json()["items"]
+        assert {(entry["entity"], entry["role"]) for entry in listed} == want
+
+
 @pytest.mark.long
 def test_beams_gcsio_does_all_it_can(local_cloud: LocalCloud) -> None:
     """Beam writes, reads, lists, copies and deletes, singly and in batches."""

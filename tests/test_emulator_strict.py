@@ -129,6 +129,63 @@ def test_storage_asks_iam(cloud: LocalCloud) -> None:
     )
 
 
+def test_access_lists_let_in_whom_they_name(cloud: LocalCloud) -> None:
+    """A public object needs no token, a private one is hidden from viewers too; only owners see and change lists."""
+    owner, ann, eve = (client(cloud, token) for token in ("local", "ann@example.com", "eve@example.com"))
+    bucket = owner.create_bucket("strict-lists")
+    for name in ("public", "private", "plain"):
+        bucket.blob(name).upload_from_string(name, predefined_acl="private" if name == "private" else None)
+    bucket.blob("public").make_public()
+    assert call(cloud, "GET", "/strict-lists/public", "").text == "public"
+    assert call(cloud, "GET", "/storage/v1/b/strict-lists/o/public?alt=media", "").text == "public"
+    assert call(cloud, "GET", "/strict-lists/plain", "").status_code == 401
+    assert call(cloud, "GET", "/storage/v1/b/strict-lists/o/public?projection=full", "").status_code == 401
+    bind(cloud, ("roles/viewer", "user:eve@example.com"))
+    assert eve.bucket("strict-lists").blob("plain").download_as_bytes() == b"plain"
+    with pytest.raises(Forbidden, match=r"storage.objects.get"):
+        eve.bucket("strict-lists").blob("private").download_as_bytes()
+    bind(cloud)
+    listed = bucket.blob("private").acl
+    listed.user("ann@example.com").grant_owner()
+    listed.user("eve@example.com").grant_read()
+    listed.save()
+    theirs = eve.bucket("strict-lists").blob("private")
+    assert theirs.download_as_bytes() == b"private"
+    for attempt in (theirs.acl.reload, partial(theirs.acl.save_predefined, "publicRead")):
+        with pytest.raises(Forbidden, match=r"storage.objects"):
+            attempt()
+    hers = ann.bucket("strict-lists").blob("private")
+    hers.acl.domain("example.com").grant_read()
+    hers.acl.save()
+    assert call(cloud, "GET", "/strict-lists/private", "bob@example.com").text == "private"
+    bucket.acl.user("ann@example.com").grant_write()
+    bucket.acl.save()
+    mine = ann.bucket("strict-lists").blob("mine")
+    mine.upload_from_string("x")
+    mine.reload(projection="full")
+    assert mine.owner == {"entity": "user-ann@example.com"}
+    with pytest.raises(Forbidden, match=r"storage.buckets.getIamPolicy"):
+        ann.bucket("strict-lists").acl.reload()
+
+
+def test_public_access_prevention_outweighs_lists(cloud: LocalCloud) -> None:
+    """What was public before is so no more; an older generation has a list of its own."""
+    bucket = client(cloud, "local").bucket("strict-prevented")
+    bucket.versioning_enabled = True
+    bucket.create()
+    blob = bucket.blob("a")
+    blob.upload_from_string("secret", predefined_acl="private")
+    blob.reload()
+    older = f"/storage/v1/b/strict-prevented/o/a?alt=media&generation={blob.generation}"
+    blob.upload_from_string("public", predefined_acl="publicRead")
+    assert call(cloud, "GET", "/strict-prevented/a", "").text == "public"
+    assert call(cloud, "GET", older, "").status_code == 401
+    bucket.iam_configuration.public_access_prevention = "enforced"
+    bucket.patch()
+    assert call(cloud, "GET", "/strict-prevented/a", "").status_code == 401
+    assert call(cloud, "GET", "/strict-prevented/a").text == "public"
+
+
 def test_the_projects_basic_roles_reach_its_buckets(cloud: LocalCloud) -> None:
     """A new bucket's first policy names projectViewer and projectOwner: who has these roles is meant."""
     client(cloud, "local").create_bucket("strict-basic").blob("a").upload_from_string("content")

@@ -1,6 +1,7 @@
 """What a call needs in strict mode: the permission of its method, and those of what it reads or replaces besides."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud
@@ -9,6 +10,11 @@ from infra.emulator.permissions import Access, permission_of, project_of
 
 READS_SOURCE = {"storage.objects.copy", "storage.objects.rewrite"}
 WRITES = {*READS_SOURCE, "storage.objects.insert", "storage.objects.compose", "storage.objects.move"}
+# Access lists, by Google's page "IAM permissions for JSON methods": what is read and changed with them.
+LISTS = {"bucketAccessControls": "buckets", "defaultObjectAccessControls": "buckets", "objectAccessControls": "objects"}
+READ_LIST = ("get", "getIamPolicy")
+CHANGE_LIST = (*READ_LIST, "setIamPolicy", "update")
+SHOW_LISTS = {f"storage.{kind}.{verb}" for kind in ("buckets", "objects") for verb in ("get", "list")}
 
 
 def accesses(cloud: Cloud, meant: Meaning, project: str, query: Mapping[str, str]) -> Iterator[Access]:
@@ -17,16 +23,37 @@ def accesses(cloud: Cloud, meant: Meaning, project: str, query: Mapping[str, str
     if not permission:
         return
     bucket = path.get("bucket") or path.get("destinationBucket", "")
+    if permission.split(".")[1] in LISTS:
+        yield from _list(meant, project, query)
+        return
     if meant.method not in WRITES:
         prefix = query.get("prefix", "") if permission == "storage.objects.list" else None
         resource = "" if bucket else next(iter(path.values()), "").partition("@")[0]
-        yield Access(permission, project, bucket, path.get("object", ""), prefix, resource)
+        wanted = Access(permission, project, bucket, path.get("object", ""), prefix, _generation(query), resource)
+        yield wanted
+        if meant.method in SHOW_LISTS and query.get("projection") == "full":
+            kind = permission.split(".")[1]
+            name = path.get("object", "" if kind == "buckets" else None)
+            yield replace(wanted, permission=f"storage.{kind}.getIamPolicy", name=name)
         return
     yield from _source(cloud, meant, project, bucket)
     name = path.get("object") or path.get("destinationObject") or query.get("name")
     yield Access("storage.objects.create", project, bucket, name)
     if name and catalog.find(cloud, bucket, name):
         yield Access("storage.objects.delete", project, bucket, name)
+
+
+def _list(meant: Meaning, project: str, query: Mapping[str, str]) -> Iterator[Access]:
+    """Yield what reading or changing an access list needs."""
+    _, kind, verb = meant.method.split(".")
+    for needed in READ_LIST if verb in {"get", "list"} else CHANGE_LIST:
+        name = meant.path.get("object", "")
+        yield Access(f"storage.{LISTS[kind]}.{needed}", project, meant.path["bucket"], name, None, _generation(query))
+
+
+def _generation(query: Mapping[str, str]) -> int | None:
+    text = query.get("generation", "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _source(cloud: Cloud, meant: Meaning, project: str, bucket: str) -> Iterator[Access]:

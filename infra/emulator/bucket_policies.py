@@ -3,7 +3,9 @@
 import base64
 import secrets
 
-from infra.emulator.calls import PROJECT_NUMBER, Call, handles
+from infra.emulator.access_entries import PUBLIC
+from infra.emulator.access_rules import is_prevented, prevented
+from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
 from infra.emulator.permissions import held, project_of
@@ -18,22 +20,34 @@ def get_iam_policy(call: Call) -> Json:
     """Return a bucket's policy; a new bucket has the project's legacy roles."""
     name = call.path["bucket"]
     require_bucket(call.cloud, name)
-    return {**_identity(name), **(call.resources.get(POLICIES, name) or _first_policy())}
+    return {**_identity(name), **bucket_policy(call.cloud, name)}
 
 
 @handles("storage.buckets.setIamPolicy")
 def set_iam_policy(call: Call) -> Json:
-    """Replace a bucket's policy; an etag that is not the present one is refused with 412."""
+    """Replace a bucket's policy; refused with 412 for an etag that is not the present one, and a prevented public."""
     name = call.path["bucket"]
     with call.resources.transaction():
-        require_bucket(call.cloud, name)
-        present = call.resources.get(POLICIES, name) or _first_policy()
+        bucket, present = require_bucket(call.cloud, name), bucket_policy(call.cloud, name)
         if call.body.get("etag") not in {None, "", present["etag"]}:
             msg = "The policy was changed since it was read. Read it again, then write."
             raise ApiError(412, msg, reason="conditionNotMet")
         policy = checked_policy(call.body)
+        members = {member for binding in policy["bindings"] for member in binding["members"]}
+        if is_prevented(bucket) and members & PUBLIC:
+            raise prevented()
         call.resources.put(POLICIES, name, policy)
     return {**_identity(name), **policy}
+
+
+def bucket_policy(cloud: Cloud, name: str) -> Json:
+    """Return a bucket's policy as it is stored, or the one that new buckets have."""
+    return cloud.resources.get(POLICIES, name) or _first_policy()
+
+
+def put_policy(cloud: Cloud, name: str, policy: Json) -> None:
+    """Store a bucket's policy under a new etag."""
+    cloud.resources.put(POLICIES, name, checked_policy(policy))
 
 
 @handles("storage.buckets.testIamPermissions")

@@ -6,12 +6,12 @@ from starlette.responses import Response
 
 from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
+from infra.emulator.bucket_access_lists import is_given, with_given_lists
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, invalid, not_found
 from infra.emulator.kms_access import require_key
 from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
 from infra.emulator.resources import Json
-from infra.emulator.storage_access_lists import check_bucket_lists
 from infra.emulator.storage_bucket_rules import (
     OUTPUT_ONLY,
     check_bucket_name,
@@ -23,8 +23,10 @@ from infra.emulator.storage_bucket_rules import (
 )
 from infra.emulator.storage_conditions import condition_not_met, etags_of, flag, integer
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
-from infra.emulator.storage_resource import base_of, bucket_resource, etag_of, merged
+from infra.emulator.storage_projections import shown_bucket
+from infra.emulator.storage_resource import DEFAULT_LIST, etag_of, merged
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, bury_bucket, grave_of
+from infra.emulator.strict import check_held
 
 MANAGED_FOLDERS = "storage.managedFolders"
 TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
@@ -41,7 +43,6 @@ def insert(call: Call) -> Json:
         raise invalid(msg, reason="required")
     name = str(call.body.get("name") or "")
     check_bucket_name(name)
-    check_bucket_lists(call.body.get("iamConfiguration") or {}, call.query, call.body)
     now = call.cloud.now()
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
@@ -53,7 +54,9 @@ def insert(call: Call) -> Json:
     with call.resources.transaction():
         if not call.resources.insert(BUCKETS, name, {**body, **system, **times}):
             raise _name_taken(call.cloud, name, project)
-    return _resource(call, require_bucket(call.cloud, name))
+        made = with_given_lists(call, require_bucket(call.cloud, name))
+        call.resources.put(BUCKETS, name, made)
+    return shown_bucket(call, made, unnamed=bool(call.body.get("acl") or call.body.get("defaultObjectAcl")))
 
 
 @handles("storage.buckets.get")
@@ -63,7 +66,7 @@ def get(call: Call) -> Json | Response:
     _check_match(call, body)
     if _is_known(call, body):
         return Response(status_code=304)
-    return _resource(call, body)
+    return shown_bucket(call, body)
 
 
 @handles("storage.buckets.list")
@@ -80,7 +83,7 @@ def list_buckets(call: Call) -> Json:
     limit = page_size(call.query)
     answer: Json = {"kind": "storage#buckets"}
     if found:
-        answer["items"] = [_resource(call, body) for _, body in found[:limit]]
+        answer["items"] = [shown_bucket(call, body) for _, body in found[:limit]]
     if len(found) > limit:
         answer["nextPageToken"] = encode_token(found[limit][0].encode(), 0)
     return answer
@@ -98,7 +101,7 @@ def update(call: Call) -> Json:
     kept = ("location", "locationType", "customPlacementConfig", "softDeletePolicy", "rpo", "storageClass")
 
     def replaced(old: Json) -> Json:
-        system = {name: old[name] for name in (*OUTPUT_ONLY, *kept, "project", "name") if name in old}
+        system = {name: old[name] for name in (*OUTPUT_ONLY, *kept, DEFAULT_LIST, "project", "name") if name in old}
         return {**system, **merged({}, _written(call.body))}
 
     return _write(call, replaced)
@@ -141,15 +144,17 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         old = require_bucket(call.cloud, name)
         _check_versions(call, old)
         new = completed(change(old), call.cloud.now())
-        check_bucket_lists(new["iamConfiguration"], call.query, call.body)
         check_settings(new)
         check_unmoved(old, new)
         check_retention_change(old, new)
         check_uniform(old, new, call.cloud.now())
         _check_key(call, old, new)
+        if is_given(call):
+            check_held(call, "storage.buckets.setIamPolicy")
+        new = with_given_lists(call, new)
         new |= {"metageneration": str(int(old["metageneration"]) + 1), "updated": call.cloud.now()}
         call.resources.put(BUCKETS, name, new)
-    return _resource(call, new)
+    return shown_bucket(call, new, unnamed=True)
 
 
 def _check_key(call: Call, old: Json, new: Json) -> None:
@@ -161,10 +166,6 @@ def _check_key(call: Call, old: Json, new: Json) -> None:
 
 def _written(body: Json) -> Json:
     return {name: value for name, value in body.items() if name not in OUTPUT_ONLY and name != "name"}
-
-
-def _resource(call: Call, body: Json) -> Json:
-    return bucket_resource({name: value for name, value in body.items() if name != "project"}, base_of(call))
 
 
 def _check_match(call: Call, body: Json) -> None:

@@ -13,6 +13,7 @@ from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import invalid, not_found
+from infra.emulator.object_access_lists import new_list
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
 from infra.emulator.storage_catalog import State, StoredObject
@@ -189,6 +190,7 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
         "timeStorageClassUpdated": now,
         "timeFinalized": now,
         **written,
+        **new_list(bucket, fields),
     }
     return stamped({}, body, now)
 

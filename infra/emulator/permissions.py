@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from infra.emulator import clock
+from infra.emulator.access_entries import PUBLIC
+from infra.emulator.access_rules import is_prevented, is_uniform
 from infra.emulator.callers import OWNER, Caller, caller_of
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.conditions import Request, UnknownConditionError, holds
 from infra.emulator.errors import invalid
+from infra.emulator.object_access_lists import object_policy
 from infra.emulator.policies import KIND as PROJECT_POLICIES
 from infra.emulator.projects import project_id
 from infra.emulator.resources import Json
@@ -73,6 +76,7 @@ class Access:
     bucket: str = ""
     name: str | None = ""  # the object's; None: not known yet, and asked again when it is
     list_prefix: str | None = None
+    generation: int | None = None  # the object's; None: the live one
     resource: str = ""  # of Vertex AI, by its full name: a model or an endpoint may have a policy of its own
 
     def request(self, now: datetime) -> Request:
@@ -88,15 +92,11 @@ def has(cloud: Cloud, caller: Caller, wanted: Access, unread: list[str] | None =
     """Tell whether a caller has a permission; `unread` is told the conditions that could not be judged."""
     if caller.owner:
         return True
-    members = _members(cloud, caller, wanted)
-    policies = [cloud.resources.get(PROJECT_POLICIES, f"projects/{wanted.project}")]
-    if wanted.resource:
-        policies.append(cloud.resources.get(PROJECT_POLICIES, wanted.resource))
-    if wanted.bucket:
-        policies.append(cloud.resources.get(BUCKET_POLICIES, wanted.bucket) or _first(members))
+    bucket = cloud.resources.get(BUCKETS, wanted.bucket) if wanted.bucket else None
+    members = _members(cloud, caller, wanted) - (PUBLIC if bucket and is_prevented(bucket) else frozenset())
     return any(
         _allows(cloud, binding["role"], wanted.permission) and _applies(cloud, binding, wanted, unread)
-        for policy in policies
+        for policy in _policies(cloud, wanted, bucket, members)
         for binding in _bindings(policy, members)
     )
 
@@ -125,6 +125,19 @@ def test_permissions(call: Call, project: str = "") -> Json:
     resource = call.path.get("resource", "").partition("@")[0]
     found = held(call, asked, project or project_of(call.cloud, call.method, call.path, {}), resource=resource)
     return {"permissions": found} if found else {}
+
+
+def _policies(cloud: Cloud, wanted: Access, bucket: Json | None, members: frozenset[str]) -> Iterator[Json | None]:
+    """Yield the policies that may give a permission: of project, resource and bucket, and what an object's list is."""
+    yield cloud.resources.get(PROJECT_POLICIES, f"projects/{wanted.project}")
+    if wanted.resource:
+        yield cloud.resources.get(PROJECT_POLICIES, wanted.resource)
+    if not wanted.bucket:
+        return
+    lists = bucket is not None and not is_uniform(bucket)
+    yield cloud.resources.get(BUCKET_POLICIES, wanted.bucket) or _first(members, lists=lists)
+    if bucket and lists and wanted.name != "" and wanted.permission.startswith("storage.objects."):
+        yield object_policy(cloud, bucket, wanted.name, wanted.generation)
 
 
 def _allows(cloud: Cloud, role: str, permission: str) -> bool:
@@ -169,10 +182,11 @@ def _is(member: str, members: frozenset[str]) -> bool:
     return member in members or (kind in BASIC.values() and kind in members)
 
 
-def _first(members: frozenset[str]) -> Json:
-    """Return the policy of a bucket that nobody has set one for."""
+def _first(members: frozenset[str], *, lists: bool) -> Json:
+    """Return the policy of a bucket that nobody has set one for; where there are lists, objects are left to them."""
     owners = [group for group in ("projectOwner", "projectEditor") if group in members]
     readers = [group for group in ("projectViewer",) if group in members]
     roles = {"roles/storage.legacyBucketOwner": owners, "roles/storage.legacyBucketReader": readers}
     objects = {"roles/storage.legacyObjectOwner": owners, "roles/storage.legacyObjectReader": readers}
-    return {"bindings": [{"role": role, "members": members} for role, members in {**roles, **objects}.items()]}
+    given = roles if lists else {**roles, **objects}
+    return {"bindings": [{"role": role, "members": members} for role, members in given.items()]}

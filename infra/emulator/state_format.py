@@ -16,7 +16,11 @@ def _numbered(_: sqlite3.Connection) -> None:
     """Bring the state of before there were numbers up to date: nothing is different but the number."""
 
 
-STEPS: Sequence[Step] = (_numbered,)  # STEPS[n] makes format n + 1 of format n
+def _listed(_: sqlite3.Connection) -> None:
+    """Bring the state of before there were access lists up to date: what keeps none has that of everything new."""
+
+
+STEPS: Sequence[Step] = (_numbered, _listed)  # STEPS[n] makes format n + 1 of format n
 FORMAT = len(STEPS)
 
 

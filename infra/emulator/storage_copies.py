@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import invalid
+from infra.emulator.object_access_lists import asked_list
 from infra.emulator.objects import (
     Placing,
     check_name,
@@ -22,7 +23,8 @@ from infra.emulator.storage_conditions import Conditions, conditions_of, integer
 from infra.emulator.storage_content import open_object
 from infra.emulator.storage_customer_keys import FIELD, OWN, SOURCE, check_key, sent_key
 from infra.emulator.storage_holds import check_unprotected
-from infra.emulator.storage_resource import WRITABLE, base_of, object_resource
+from infra.emulator.storage_projections import shown_object
+from infra.emulator.storage_resource import WRITABLE
 
 MOST_SOURCES = 32  # objects that one compose joins
 
@@ -30,8 +32,7 @@ MOST_SOURCES = 32  # objects that one compose joins
 @handles("storage.objects.copy")
 def copy(call: Call) -> Json:
     """Copy an object; a body with metadata replaces the source's."""
-    made = copied(call)
-    return object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket), call.headers)
+    return shown_object(call, copied(call), unnamed=bool(call.body.get("acl")))
 
 
 @handles("storage.objects.move")
@@ -48,7 +49,7 @@ def move(call: Call) -> Json:
         check_unprotected(cloud, home, source, by_name=True)
         made = copied(replace(call, path=way, headers=_with_source_key(call.headers)))
         freed.extend(retire(cloud, home, source))
-    return object_resource(made, base_of(call), home, call.headers)
+    return shown_object(call, made)
 
 
 @handles("storage.objects.compose")
@@ -56,7 +57,7 @@ def compose(call: Call) -> Json:
     """Join up to 32 objects of a bucket into one."""
     bucket, name = call.path["destinationBucket"], call.path["destinationObject"]
     check_name(name)
-    home = require_bucket(call.cloud, bucket)
+    require_bucket(call.cloud, bucket)
     sources = call.body.get("sourceObjects") or []
     if not 0 < len(sources) <= MOST_SOURCES:
         msg = f"The number of source components provided ({len(sources)}) is not between 1 and {MOST_SOURCES}"
@@ -75,9 +76,11 @@ def compose(call: Call) -> Json:
         blob = publish(call.cloud.state, writer)
     finally:
         writer.discard()
-    fields = {**(call.body.get("destination") or {}), "componentCount": count, FIELD: sent_key(call.headers)}
+    sent = call.body.get("destination") or {}
+    asked = asked_list(call.cloud, call.query, sent, call.headers)
+    fields = {**sent, **asked, "componentCount": count, FIELD: sent_key(call.headers)}
     made = commit(call.cloud, bucket, name, blob, fields, conditions_of(call.query, headers=call.headers))
-    return object_resource(made, base_of(call), home, call.headers)
+    return shown_object(call, made, unnamed=bool(sent.get("acl")))
 
 
 def copied(call: Call) -> StoredObject:
@@ -89,7 +92,8 @@ def copied(call: Call) -> StoredObject:
         source = require_object(cloud, path["sourceBucket"], path["sourceObject"], generation)
         conditions_of(call.query, "ifSource").check(source)
         check_key(source, call.headers, SOURCE)
-        fields = {**copied_fields(source, call.body), FIELD: sent_key(call.headers)}
+        asked = asked_list(cloud, call.query, call.body, call.headers)
+        fields = {**copied_fields(source, call.body), **asked, FIELD: sent_key(call.headers)}
         to = Placing(cloud, path["destinationBucket"], path["destinationObject"], fields, conditions)
         sums = Sums(source.body.get("md5Hash", ""), source.body["crc32c"])
         blob = Blob(source.blob, source.path, source.size, sums)

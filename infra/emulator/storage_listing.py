@@ -9,12 +9,14 @@ from itertools import islice
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import invalid
+from infra.emulator.object_access_lists import object_lists
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import EVERY_VERSION, PAGE, State, StoredObject
 from infra.emulator.storage_conditions import Query, first, flag
 from infra.emulator.storage_contexts import Test, context_filter
 from infra.emulator.storage_pages import decode_token, encode_token, page_size
+from infra.emulator.storage_projections import is_full
 from infra.emulator.storage_resource import base_of, object_resource
 
 Place = tuple[bytes, int]  # a name and a generation
@@ -51,7 +53,10 @@ def list_objects(call: Call) -> Json:
     _check(call)
     limit, base = page_size(call.query), base_of(call)
     page = list(islice(entries(call.cloud, bucket, listing_of(call.query)), limit + 1))
-    items = [object_resource(entry.item, base, home) for entry in page[:limit] if entry.item]
+    found = [entry.item for entry in page[:limit] if entry.item]
+    items = [object_resource(one, base, home) for one in found]
+    if is_full(call.query):
+        items = [{**item, **object_lists(home, one, base)} for item, one in zip(items, found, strict=True)]
     prefixes = list(dict.fromkeys(entry.prefix for entry in page[:limit] if entry.prefix))
     answer: Json = {"kind": "storage#objects"}
     answer |= {"items": items} if items else {}

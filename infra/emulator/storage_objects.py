@@ -7,14 +7,17 @@ from starlette.responses import Response
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import invalid
+from infra.emulator.object_access_lists import changed_list
 from infra.emulator.objects import discarding, require_bucket, require_object, retire
 from infra.emulator.resources import Json
-from infra.emulator.storage_access_lists import check_object_list
+from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
 from infra.emulator.storage_contexts import stamped
 from infra.emulator.storage_holds import check_retention_change, check_unprotected, released
-from infra.emulator.storage_resource import WRITABLE, base_of, merged, object_resource
+from infra.emulator.storage_projections import shown_object
+from infra.emulator.storage_resource import WRITABLE, merged
 from infra.emulator.storage_soft_delete import bury
+from infra.emulator.strict import check_held
 
 CHANGEABLE = tuple(name for name in WRITABLE if name != "storageClass")  # a rewrite changes that
 
@@ -32,7 +35,7 @@ def get(call: Call) -> Json | Response:
     if conditions.excludes(found):
         return Response(status_code=304)
     conditions.check(found)
-    return object_resource(found, base_of(call), require_bucket(call.cloud, found.bucket), call.headers)
+    return shown_object(call, found)
 
 
 @handles("storage.objects.patch")
@@ -76,7 +79,6 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
     """Change an object's metadata under its preconditions and count its metageneration up."""
     bucket, name = call.path["bucket"], call.path["object"]
     home = require_bucket(call.cloud, bucket)
-    check_object_list(home, call.query, call.body)
     override = flag(call.query, "overrideUnlockedRetention")
     with call.resources.transaction():
         found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
@@ -85,6 +87,14 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         check_retention_change(call.cloud, home, found.body, body, override=override)
         body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
-        body = stamped(found.body, body, call.cloud.now())
+        body = stamped(found.body, body, call.cloud.now()) | _given_list(call, home, found)
         found = catalog.update(call.cloud, found, body)
-    return object_resource(found, base_of(call), home, call.headers)
+    return shown_object(call, found, unnamed=True)
+
+
+def _given_list(call: Call, bucket: Json, found: StoredObject) -> Json:
+    """Return what is kept of the list that a call gives an object, which takes a permission of its own."""
+    kept = changed_list(bucket, found, call.query, call.body)
+    if kept:
+        check_held(call, "storage.objects.setIamPolicy")
+    return kept

@@ -27,6 +27,9 @@ WRITABLE = (
     "storageClass",
     "temporaryHold",
 )
+# Kept with a resource and not part of it: access lists are told where they are asked for.
+DEFAULT_LIST, LIST, OWNED_BY = "defaultObjectAccessList", "accessList", "ownedBy"
+HIDDEN = frozenset({DEFAULT_LIST, LIST, OWNED_BY, RELEASED, "project"})
 
 
 def base_address(cloud: Cloud, headers: Mapping[str, str]) -> str:
@@ -58,26 +61,10 @@ def object_resource(
         "bucket": found.bucket,
         "size": str(found.size),
         "etag": object_etag(found),
-        **{name: value for name, value in found.body.items() if name != RELEASED},
+        **{name: value for name, value in found.body.items() if name not in HIDDEN},
         **({"retentionExpirationTime": clock.text(until)} if until else {}),
     }
     return without_sums(found, headers, resource)
-
-
-def inserted_resource(
-    found: StoredObject, base: str, bucket: Json, project_number: str, headers: Mapping[str, str]
-) -> Json:
-    """Return the answer to an upload: the resource with the access list that the uploader owns."""
-    owner = {
-        "kind": "storage#objectAccessControl",
-        "object": found.name,
-        "bucket": found.bucket,
-        "entity": f"projectOwner-{project_number}",
-        "role": "OWNER",
-        "projectTeam": {"projectNumber": project_number, "team": "owners"},
-        "etag": object_etag(found),
-    }
-    return {**object_resource(found, base, bucket, headers), "acl": [owner]}
 
 
 def bucket_resource(body: Json, base: str) -> Json:
@@ -88,7 +75,7 @@ def bucket_resource(body: Json, base: str) -> Json:
         "id": body["name"],
         "selfLink": f"{base}/storage/v1/b/{body['name']}",
         "etag": etag,
-        **body,
+        **{name: value for name, value in body.items() if name not in HIDDEN},
     }
 
 

@@ -3,12 +3,15 @@
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import already_exists, invalid, not_found
-from infra.emulator.objects import BUCKETS, Placing, discarding, find_bucket, place, require_bucket, require_object
+from infra.emulator.object_access_lists import asked_list, object_entries
+from infra.emulator.objects import BUCKETS, Placing, discarding, find_bucket, place, require_object
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, Sums
-from infra.emulator.storage_conditions import conditions_of, integer
+from infra.emulator.storage_catalog import StoredObject
+from infra.emulator.storage_conditions import conditions_of, flag, integer
 from infra.emulator.storage_customer_keys import FIELD
-from infra.emulator.storage_resource import WRITABLE, base_of, bucket_resource, object_resource
+from infra.emulator.storage_projections import shown_bucket, shown_object
+from infra.emulator.storage_resource import WRITABLE
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, grave_of
 
 GRAVE = ("softDeleteTime", "hardDeleteTime")
@@ -22,10 +25,12 @@ def restore(call: Call) -> Json:
     with discarding(cloud) as freed, cloud.resources.transaction():
         found = require_object(cloud, path["bucket"], path["object"], generation, soft_deleted=True)
         kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount", FIELD}}
+        listed = _source_list(found) if flag(call.query, "copySourceAcl") else {}
+        kept |= asked_list(cloud, call.query, listed, call.headers)
         to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
         sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
         made = place(to, Blob(found.blob, found.path, found.size, sums), freed)
-    return object_resource(made, base_of(call), require_bucket(cloud, made.bucket))
+    return shown_object(call, made)
 
 
 @handles("storage.buckets.restore")
@@ -46,7 +51,11 @@ def restore_bucket(call: Call) -> Json:
         cloud.resources.put(BUCKETS, name, restored)
         cloud.resources.delete(DELETED_BUCKETS, key)
         catalog.rename_bucket(cloud, key, name)
-    return bucket_resource({field: value for field, value in restored.items() if field != "project"}, base_of(call))
+    return shown_bucket(call, restored)
+
+
+def _source_list(found: StoredObject) -> Json:
+    return {"acl": [{"entity": entity, "role": role} for entity, role in object_entries(found).items()]}
 
 
 def _generation(call: Call) -> int:

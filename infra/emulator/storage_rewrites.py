@@ -12,7 +12,7 @@ from infra.emulator.resources import Json
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import conditions_of, integer
 from infra.emulator.storage_copies import copied
-from infra.emulator.storage_resource import base_of, object_resource
+from infra.emulator.storage_projections import shown_object
 
 UNIT = 1 << 20  # maxBytesRewrittenPerCall is a multiple of this
 STEP = 1 << 30  # what one call rewrites where the caller names no limit
@@ -40,7 +40,7 @@ def rewrite(call: Call) -> Json:
         "totalBytesRewritten": str(made.size),
         "objectSize": str(made.size),
         "done": True,
-        "resource": object_resource(made, base_of(call), require_bucket(call.cloud, made.bucket), call.headers),
+        "resource": shown_object(call, made, unnamed=bool(call.body.get("acl"))),
     }
 
 

@@ -8,19 +8,20 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from infra.emulator import storage_catalog as catalog
-from infra.emulator.calls import PROJECT_NUMBER, Cloud
+from infra.emulator.calls import Cloud
 from infra.emulator.discovery import document
 from infra.emulator.errors import invalid
+from infra.emulator.object_access_lists import asked_list, new_list, object_lists
 from infra.emulator.objects import check_name, commit, require_bucket
 from infra.emulator.partial_response import mask_of, parsed, selected
 from infra.emulator.resources import Json
-from infra.emulator.storage_access_lists import check_object_list
 from infra.emulator.storage_blobs import MOST_PIECES, PIECE, BlobWriter, Sums, open_writer, publish
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_customer_keys import FIELD, sent_key
 from infra.emulator.storage_multipart import RelatedReader
-from infra.emulator.storage_resource import base_address, inserted_resource
+from infra.emulator.storage_projections import is_full
+from infra.emulator.storage_resource import base_address, object_resource
 from infra.emulator.strict import check_creation
 from infra.emulator.validation import checked_body
 
@@ -53,10 +54,11 @@ def upload_of(request: Request, fields: Json | None = None) -> Upload:
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
     query |= {name: [request.headers[name]] for name in ETAG_HEADERS if name in request.headers}
-    fields = {**(fields or {}), FIELD: sent_key(request.headers)}
+    cloud, fields = request.app.state.cloud, fields or {}
+    fields = {**fields, FIELD: sent_key(request.headers), **asked_list(cloud, query, fields, request.headers)}
     if encoding := query.get("contentEncoding"):
         fields.setdefault("contentEncoding", encoding[0])
-    return Upload(request.app.state.cloud, request.path_params["bucket"], query, dict(request.headers), fields)
+    return Upload(cloud, request.path_params["bucket"], query, dict(request.headers), fields)
 
 
 def checked_fields(request: Request, body: Any) -> Json:
@@ -68,7 +70,7 @@ def checked_fields(request: Request, body: Any) -> Json:
 
 def check_upload(upload: Upload) -> None:
     """Refuse what cannot succeed before its bytes are read; `commit` checks again when they are there."""
-    check_object_list(require_bucket(upload.cloud, upload.bucket), upload.query, upload.fields)
+    new_list(require_bucket(upload.cloud, upload.bucket), upload.fields)
     check_name(upload.name)
     check_creation(upload.cloud, upload.bucket, upload.name)
     conditions_of(upload.query).check(catalog.find(upload.cloud, upload.bucket, upload.name))
@@ -115,7 +117,9 @@ def _finish(upload: Upload, writer: BlobWriter) -> Json:
 def answer(upload: Upload, found: StoredObject) -> Json:
     """Return what an upload answers."""
     home, base = require_bucket(upload.cloud, found.bucket), base_address(upload.cloud, upload.headers)
-    resource = inserted_resource(found, base, home, PROJECT_NUMBER, upload.headers)
+    resource = object_resource(found, base, home, upload.headers)
+    if is_full(upload.query, unnamed=bool(upload.fields.get("acl"))):
+        resource |= object_lists(home, found, base)
     wanted = mask_of(((name, value) for name, values in upload.query.items() for value in values), upload.headers)
     return dict(selected(resource, parsed(wanted))) if wanted else resource
 

@@ -13,7 +13,9 @@ from infra.emulator import storage_parts as parts
 from infra.emulator import storage_resumable as resumable
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.object_access_lists import PREDEFINED
 from infra.emulator.objects import require_object
+from infra.emulator.predefined_lists import json_name
 from infra.emulator.resources import Json
 from infra.emulator.storage_content import content_headers, object_content
 from infra.emulator.storage_copies import copied
@@ -153,7 +155,7 @@ def _copy(upload: Upload) -> str:
     bucket, _, name = unquote(headers["x-goog-copy-source"]).lstrip("/").partition("/")
     to = {"destinationBucket": upload.bucket, "destinationObject": upload.name}
     replaced = headers.get("x-goog-metadata-directive", "COPY").upper() == "REPLACE"
-    said = upload.fields if replaced else {}
+    said = upload.fields if replaced else {PREDEFINED: upload.fields[PREDEFINED]}
     path, query = {"sourceBucket": bucket, "sourceObject": name, **to}, upload.query
     made = copied(Call(upload.cloud, "storage.objects.copy", "storage", "v1", path, query, said, headers))
     when, etag = made.body["updated"], escape(object_etag(made))
@@ -189,6 +191,7 @@ def _fields(headers: Mapping[str, str]) -> Json:
         "contentDisposition": headers.get("content-disposition"),
         "contentLanguage": headers.get("content-language"),
         "storageClass": headers.get("x-goog-storage-class"),
+        PREDEFINED: json_name(headers.get("x-goog-acl") or headers.get("acl") or ""),  # a form calls it acl
     }
     prefix = "x-goog-meta-"
     metadata = {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}

@@ -5,13 +5,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from infra.emulator.accesses import accesses
-from infra.emulator.callers import Caller, caller_of
-from infra.emulator.calls import PROJECT_NUMBER, Cloud
+from infra.emulator.callers import OWNER, Caller, caller_of
+from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud
 from infra.emulator.errors import ApiError
 from infra.emulator.exchange import current
 from infra.emulator.guard import LOGIN
 from infra.emulator.methods import Meaning
-from infra.emulator.permissions import has, project_of
+from infra.emulator.permissions import Access, has, project_of
 from infra.emulator.serviceusage import KIND, TITLES, enabled_at_first
 
 ALWAYS_ON = frozenset({"serviceusage", "cloudresourcemanager"})  # without them nothing could be enabled
@@ -102,6 +102,17 @@ def check_creation(cloud: Cloud, bucket: str, name: str) -> None:
     refused = _forbidden(cloud, caller, meant, project_of(cloud, meant.method, meant.path, {}), {})
     if refused:
         raise refused
+
+
+def check_held(call: Call, permission: str) -> None:
+    """Refuse a call whose body asks for more than its method, of bucket or object. Raises ApiError 403, 401."""
+    if not call.cloud.strict:
+        return
+    caller, path = caller_of(call.headers) or OWNER, call.path
+    project = project_of(call.cloud, call.method, path, {})
+    unread: list[str] = []
+    if not has(call.cloud, caller, Access(permission, project, path["bucket"], path.get("object", "")), unread):
+        raise _denied(caller, permission, "", unread)
 
 
 def _denied(caller: Caller, permission: str, about: str, unread: list[str]) -> ApiError:
