@@ -186,6 +186,21 @@ def test_public_access_prevention_outweighs_lists(cloud: LocalCloud) -> None:
     assert call(cloud, "GET", "/strict-prevented/a").text == "public"
 
 
+def test_pages_of_other_origins_need_tokens_too(cloud: LocalCloud) -> None:
+    """A bucket's `cors` rules let a page ask first, without a token as browsers do; reading needs a permission."""
+    bucket = client(cloud, "local").bucket("strict-pages")
+    bucket.cors = [{"origin": ["https://app.example.com"], "method": ["GET"], "responseHeader": ["authorization"]}]
+    bucket.create()
+    bucket.blob("a").upload_from_string("x")
+    page = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+    asked = requests.options(f"{cloud.url}/strict-pages/a", headers=page, timeout=30)
+    assert (asked.status_code, asked.headers["access-control-allow-headers"]) == (200, "authorization")
+    for token, status in ((ROBOT, 403), ("local", 200)):
+        known = {**page, "Authorization": f"Bearer {token}"}
+        assert requests.get(f"{cloud.url}/strict-pages/a", headers=known, timeout=30).status_code == status
+    assert requests.get(f"{cloud.url}/strict-pages/a", headers=page, timeout=30).status_code == 401
+
+
 def test_the_projects_basic_roles_reach_its_buckets(cloud: LocalCloud) -> None:
     """A new bucket's first policy names projectViewer and projectOwner: who has these roles is meant."""
     client(cloud, "local").create_bucket("strict-basic").blob("a").upload_from_string("content")

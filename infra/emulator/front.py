@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from infra.emulator import fault_calls, guard, storage_xml, strict
+from infra.emulator import fault_calls, guard, storage_cors, storage_xml, strict
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import Cloud
 from infra.emulator.dispatch import Incoming, answer, is_api, refusal
@@ -59,8 +59,14 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         strictly = self.cloud.strict and not _is_own(scope["path"])  # which asks for tokens in its own way
-        refused = guard.refused(headers, "" if strictly else self.token, scope["path"])
+        crossing = storage_cors.allowed(self.cloud, scope, headers) if "origin" in headers else {}
+        preflight = bool(crossing) and scope["method"] == "OPTIONS"
+        known = {name: text for name, text in headers.items() if name != "origin"} if crossing else headers
+        refused = guard.refused(known, "" if strictly or preflight else self.token, scope["path"])
         response = refusal(refused) if refused else None
+        if crossing:
+            send = storage_cors.telling(send, crossing)
+            response = response or (Response() if preflight else None)
         if response is None and strictly:
             response = self._strictly(scope, headers)
         if response is None and self.cloud.faults.active:
