@@ -17,7 +17,7 @@ def stored(local_cloud: LocalCloud) -> dict[str, Any]:
     call(local_cloud, "POST", "/storage/v1/b?project=p", json={"name": BUCKET})
     path = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name=a"
     call(local_cloud, "POST", path, data=b"content").raise_for_status()
-    return dict(call(local_cloud, "PATCH", f"{O}/a", json={"metadata": {"k": "v"}}).json())
+    return dict(call(local_cloud, "PATCH", f"{O}/a?projection=noAcl", json={"metadata": {"k": "v"}}).json())
 
 
 METHODS = [
