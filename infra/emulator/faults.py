@@ -22,6 +22,7 @@ KINDS = {
     "lostShard": "a batch job's result lacks one of its shards",
     "duplicatedRow": "a batch job's result has one of its rows twice",
 }
+SEEDS = -(2**63), 2**63 - 1  # what JSON's readers take for an integer
 LONGEST = 600.0  # seconds
 
 
@@ -120,7 +121,7 @@ def checked(body: Json) -> Fault:
     if body.get("kind") not in KINDS:
         raise invalid(f"No kind of fault {body.get('kind')!r}: {', '.join(KINDS)}.", field_path="kind")
     fault = Fault(**body)
-    limits = {"rate": (0, 1), "seconds": (0, LONGEST), "code": (400, 599), "times": (0, 2**31)}
+    limits = {"rate": (0, 1), "seed": SEEDS, "seconds": (0, LONGEST), "code": (400, 599), "times": (0, 2**31)}
     for name, (least, most) in limits.items():
         if not least <= getattr(fault, name) <= most:
             raise invalid(f"{name} is {getattr(fault, name)}; wanted: {least} to {most}.", field_path=name)
