@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def watch_handlers() -> None:
     assert apis.__all__
     for method, handler in list(HANDLERS.items()):
 
+        @wraps(handler)  # the page of methods tells where each is handled
         def noting(call: Call, handler: Any = handler, method: str = method) -> Any:
             done = handler(call)
             RECORDER.called.add(method)
@@ -64,7 +66,7 @@ def recording(test: str) -> Iterator[None]:
     _read()
     RECORDER.called.clear()
     yield
-    RECORDER.found[test] = _read() | RECORDER.called
+    RECORDER.found.setdefault(test, set()).update(_read() | RECORDER.called)  # a test runs once per parameter
 
 
 def _read() -> set[str]:
