@@ -66,6 +66,7 @@ def again(clone: Clone, demo: dict[str, Any]) -> CompletedProcess[str]:
     return clone.invoke("demo")
 
 
+@pytest.mark.long
 def test_a_second_demo_creates_nothing_anew(clone: Clone, demo: dict[str, Any], again: CompletedProcess[str]) -> None:
     """Run again, the demo trains, exports, uploads and deploys nothing that is unchanged, and predicts anew."""
     assert again.returncode == 0, again.stderr
@@ -76,6 +77,7 @@ def test_a_second_demo_creates_nothing_anew(clone: Clone, demo: dict[str, Any], 
     assert clone.facts("outputs") == demo["outputs"]
 
 
+@pytest.mark.long
 def test_the_demo_tells_its_steps_in_order_and_its_result_alone_on_stdout(again: CompletedProcess[str]) -> None:
     """What is run on the way, the engine's lines too, goes to stderr; stdout has the table and where all lies."""
     parts = [again.stderr.index(f"[{part}/8]") for part in range(1, 9)]
@@ -114,7 +116,8 @@ def test_predict_online_answers_as_the_tutorial(clone: Clone, demo: dict[str, An
         assert other["prediction_with_key"] == pytest.approx([*one["prediction"], one["key"]], abs=1e-4)
 
 
-@pytest.mark.parametrize("wrapper", ["decorator", pytest.param("functional", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("wrapper", ["decorator", "functional"])
 def test_verify_finds_all_ways_within_tolerance(clone: Clone, demo: dict[str, Any], wrapper: str) -> None:
     """Bare model, the demo's own batch job and the endpoint give the same predictions."""
     [job] = [job["job"] for job in demo["jobs"] if job["wrapper"] == wrapper]
@@ -164,6 +167,7 @@ def test_predict_on_this_machine_needs_no_job(clone: Clone, demo: dict[str, Any]
     assert clone.facts("results", "--job", facts["job"])["joined"] == 10
 
 
+@pytest.mark.long
 def test_results_refuse_to_look_complete(clone: Clone, demo: dict[str, Any]) -> None:
     """A job whose shards lost a line makes `results` exit 1 and list the key."""
     assert demo
@@ -219,6 +223,7 @@ def test_mistakes_get_one_line(clone: Clone, demo: dict[str, Any], arguments: li
     assert all(word in said[0] for word in words), said[0]
 
 
+@pytest.mark.long
 def test_duplicate_keys_are_refused_before_a_job_is_paid_for(
     clone: Clone, demo: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -247,6 +252,7 @@ def test_functional_wrapper_refuses_keys_that_float32_cannot_hold(
     assert "decorator" in done.stderr
 
 
+@pytest.mark.long
 def test_promote_gives_the_evaluated_version_the_alias(clone: Clone, demo: dict[str, Any]) -> None:
     """Only the model that the metrics are of is promoted; jobs can be asked to run on it."""
     assert demo
@@ -263,6 +269,7 @@ def test_promote_gives_the_evaluated_version_the_alias(clone: Clone, demo: dict[
     assert "no version 'previous'" in clone.invoke("rollback").stderr
 
 
+@pytest.mark.long
 def test_destroy_of_a_production_stack_is_refused_whole(clone: Clone, demo: dict[str, Any]) -> None:
     """Its data is protected: nothing of the stack is deleted, and the dry run has said so."""
     assert demo

@@ -20,6 +20,8 @@ from tests.cloud import LocalCloud
 from tests.models import bare_predictions, exported_models
 from tests.vertex import make_bucket, put_object, read_objects
 
+pytestmark = pytest.mark.long
+
 BUCKET = "classic-tutorial"
 MODELS = {"housing_price1": "functional", "housing_price2": "decorator"}
 

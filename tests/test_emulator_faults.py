@@ -116,6 +116,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(cloud: LocalCloud, connecte
     assert "Traceback" not in (cloud.state / "emulator.stderr").read_text()
 
 
+@pytest.mark.long
 def test_lost_shards_and_duplicated_rows_are_noticed_by_the_join(cloud: LocalCloud, tmp_path: Path) -> None:
     """A job whose result lacks a shard, or has a row twice, succeeds like any other; the join says what is wrong."""
     uri = put_model(cloud, make_bucket(cloud, "faulty-jobs"), "sum")

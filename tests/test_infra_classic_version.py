@@ -108,6 +108,7 @@ def test_a_model_of_someone_else_is_not_taken_over(models: Any) -> None:
         models.create(props)
 
 
+@pytest.mark.long
 def test_tasks_speak_to_both_platforms(local_cloud: LocalCloud, models: Any, versions: Any, artifact: str) -> None:
     """Online and batch predictions of a stack on AI Platform go to its version, told in Vertex AI's terms."""
     found = classic_outputs(local_cloud)

@@ -62,6 +62,7 @@ def embedded_state(clone: Clone) -> Path:
     return clone.path / ".local/stacks/keras-batch-prediction/local.json"
 
 
+@pytest.mark.long
 def test_without_the_cli_the_line_names_its_install(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing moves while the engine that would take over is not there."""
     folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "pulumi").exists()]

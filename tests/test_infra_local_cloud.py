@@ -72,6 +72,7 @@ def test_uploads_are_forgotten_with_the_state_that_held_them(tmp_path: Path) -> 
     assert left["keras-batch-prediction:keepVersions"] == 3
 
 
+@pytest.mark.long
 def test_another_clones_cloud_is_never_worked_on(clone: Clone, tmp_path: Path) -> None:
     """Started on its port, or found there later, it is refused by the name of its state's folder."""
     other = make_clone(tmp_path)

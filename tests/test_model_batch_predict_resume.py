@@ -79,6 +79,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert (done.summary["instances"], done.summary["predicted"], done.summary["failed"]) == (60_000, 58_800, 1_200)
 
 
+@pytest.mark.long
 def test_a_shard_that_ends_in_damage_is_not_read_again(saved_models: Path, tmp_path: Path) -> None:
     """A stopped run that goes on has one record of a compressed file that is cut off, as one that was never stopped."""
     rows, packed, bad = (tmp_path / name for name in ("rows", "1.jsonl.gz", "2.jsonl"))
@@ -299,6 +300,7 @@ raise SystemExit(__main__.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and bounds a process's memory like this")
 def test_a_worker_without_memory_ends_a_run_that_can_go_on(saved_models: Path, tmp_path: Path) -> None:
     """A good line that no parser has room for: exit code 1 and one line; with more memory nothing is missing."""

@@ -69,6 +69,7 @@ def test_what_is_no_table_is_said_in_one_line(tmp_path: Path, kind: str) -> None
         list(table_lines(table, text_keys=False))
 
 
+@pytest.mark.long
 def test_a_runs_tables_are_joined(saved_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command line on what the engine wrote, with a failed row: the same lines as from JSON Lines."""
     source = tmp_path / "in.jsonl"

@@ -44,6 +44,7 @@ def test_network_is_the_tutorials() -> None:
     assert (model.inputs[0].name, model.inputs[0].shape, model.outputs[0].shape) == ("features", (None, 13), (None, 1))
 
 
+@pytest.mark.long
 def test_training_again_gives_the_same_bits(tmp_path: Path) -> None:
     """Another process with the same seed ends at the same weights, and reports every step of the way there."""
     code = (
