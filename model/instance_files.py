@@ -1,19 +1,18 @@
 """An instances file of any format -> its instances as lines of JSON, numbered as the batch engine numbers them."""
 
-import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import orjson
 
 from model.batch_predict.csv_columns import HeaderError, folded, read_header
 from model.batch_predict.csv_rows import RowError, RowReader
 from model.batch_predict.formats import Format, format_of
-from model.batch_predict.gzip_stream import Damage, GzipStream
+from model.batch_predict.gzip_stream import Damage, GzipStream, buffered
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.tf_records import read_records, unpacked
 from model.errors import UserError
@@ -87,13 +86,17 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes, bool]]:
 def _opened(file: Path) -> BinaryIO:
     if file.suffix != ".gz":
         return file.open("rb")
-    return cast(BinaryIO, io.BufferedReader(GzipStream(InputFile(file, str(file), 0)), 1 << 17))
+    return buffered(_unzipping(file))
+
+
+def _unzipping(file: Path) -> GzipStream:
+    return GzipStream(InputFile(file, str(file), 0))
 
 
 def _damage(file: Path) -> Damage | None:
     """Read a compressed file to its end, for only there its checksum is known."""
     buffer = memoryview(bytearray(1 << 20))
-    with GzipStream(InputFile(file, str(file), 0)) as stream:
+    with _unzipping(file) as stream:
         while stream.readinto(buffer):
             pass
         return stream.damage
@@ -127,8 +130,8 @@ def _row(reader: RowReader, row: bytes) -> bytes:
 
 def _examples(instances: Instances) -> Iterator[tuple[int, bytes]]:
     zipped = instances.format is Format.TF_RECORD_GZIP
-    raw = GzipStream(InputFile(instances.path, str(instances.path), 0)) if zipped else None
-    with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) if raw else instances.path.open("rb") as stream:
+    raw = _unzipping(instances.path) if zipped else None
+    with buffered(raw) if raw else instances.path.open("rb") as stream:
         records = unpacked(stream, 0, raw) if raw else read_records(stream)
         for number, record in enumerate(records, 1):
             yield number, UNREADABLE if record.fault else _example(record.data)

@@ -32,4 +32,4 @@ def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str
 def refused_key(line: bytes) -> str | None:
     """Return the key that an error record has of a line that is no instance, as JSON text."""
     key = read_key(line)
-    return None if key is None else sent_key({"key": msgspec.json.encode(key)})
+    return None if key is None else sent_key({"key": msgspec.json.encode(key)})  # written and read as the record was

@@ -4,8 +4,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,18 @@ def slow(method: str = "storage.objects.insert") -> Iterator[None]:
         requests.delete(f"{faults}/{made['id']}", timeout=30).raise_for_status()
 
 
+def wait_for(process: "subprocess.Popen[str]", happened: Callable[[], bool]) -> None:
+    """Wait for something that a run does before its end."""
+    while not happened():
+        assert process.poll() is None
+        time.sleep(0.005)
+
+
 def kill(model: Path, source: Path | str, bucket: Any, *options: str) -> dict[str, Any]:
     """Start a run, end it with SIGKILL when two more of its shards are there, and return what is there then."""
     with slow():
         process, already = start(model, [source], f"gs://{bucket.name}/out", *SHARDS, *options), len(records(bucket))
-        while len(records(bucket)) < already + 2:
-            assert process.poll() is None
-            time.sleep(0.005)
+        wait_for(process, lambda: len(records(bucket)) >= already + 2)
         process.kill()
         process.communicate(timeout=60)
     return objects(bucket)
@@ -94,7 +100,6 @@ def kill(model: Path, source: Path | str, bucket: Any, *options: str) -> dict[st
 
 def kill_reader(model: Path, source: str, output: Path, *options: str) -> None:
     """Start a run that reads from a slow cloud, and end it with SIGKILL when one more of its blocks is whole."""
-
     work = output / ".batch_predict"
 
     def whole() -> int:
@@ -102,9 +107,7 @@ def kill_reader(model: Path, source: str, output: Path, *options: str) -> None:
 
     with slow("storage.objects.get"):
         process, already = start(model, [source], output, *SHARDS, *options), whole()
-        while whole() <= already or not json.loads((work / "plan.json").read_text())["model"]:
-            assert process.poll() is None
-            time.sleep(0.005)
+        wait_for(process, lambda: whole() > already and json.loads((work / "plan.json").read_text())["model"])
         process.kill()
         process.communicate(timeout=60)
 
@@ -181,11 +184,10 @@ def test_shards_leave_this_machine_before_the_run_ends(
     """What is there is here no more; what was deleted or changed there meanwhile is made again."""
     with slow():
         process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
-        while len(gone := shards_gone(tmp_path / "cache")) < 2:
-            assert process.poll() is None
-            time.sleep(0.005)
+        wait_for(process, lambda: len(shards_gone(tmp_path / "cache")) >= 2)
         process.kill()
         process.communicate(timeout=60)
+    gone = shards_gone(tmp_path / "cache")
     there = objects(bucket)
     assert "manifest.json" not in there
     assert gone <= {name[-15:-10] for name in records(bucket)}
@@ -235,9 +237,7 @@ def test_an_address_that_is_lost_in_the_middle_ends_the_run(saved_models: Path, 
     """Exit code 1 and one line, as soon as a shard cannot be brought there; --resume finishes when it can."""
     with slow():
         process = start(saved_models / "keyed", [source], f"gs://{bucket.name}/out", *SHARDS)
-        while not records(bucket):
-            assert process.poll() is None
-            time.sleep(0.005)
+        wait_for(process, lambda: bool(records(bucket)))
         process.send_signal(signal.SIGSTOP)
     remove(bucket)
     process.send_signal(signal.SIGCONT)

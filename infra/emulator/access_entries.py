@@ -6,6 +6,7 @@ A list is kept as a mapping from entity to role, in the order in which the entri
 import re
 from collections.abc import Mapping
 
+from infra.emulator.callers import PUBLIC
 from infra.emulator.calls import PROJECT_NUMBER
 from infra.emulator.errors import invalid
 from infra.emulator.resources import Json
@@ -13,7 +14,6 @@ from infra.emulator.resources import Json
 Entries = dict[str, str]  # entity -> role
 
 ENTITY = re.compile(r"allUsers|allAuthenticatedUsers|(user|group|domain)-(\S+)|project-(owners|editors|viewers)-(\S+)")
-PUBLIC = frozenset({"allUsers", "allAuthenticatedUsers"})
 TEAMS = {"owners": "projectOwner", "editors": "projectEditor", "viewers": "projectViewer"}
 OWNERS = f"project-owners-{PROJECT_NUMBER}"
 RANKS = ("READER", "WRITER", "OWNER")  # each may do what those before it may

@@ -6,7 +6,8 @@ Texts and order are the service's, as clients have met them.
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 
-from infra.emulator.access_entries import OWNERS, PUBLIC, Entries, entity_of, stronger
+from infra.emulator.access_entries import OWNERS, Entries, entity_of, stronger
+from infra.emulator.callers import PUBLIC
 from infra.emulator.errors import ApiError, already_exists, invalid
 from infra.emulator.predefined_lists import BUCKET_LISTS, OBJECT_LISTS, predefined
 from infra.emulator.resources import Json

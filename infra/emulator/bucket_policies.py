@@ -3,8 +3,8 @@
 import base64
 import secrets
 
-from infra.emulator.access_entries import PUBLIC
 from infra.emulator.access_rules import is_prevented, prevented
+from infra.emulator.callers import PUBLIC
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
@@ -85,7 +85,7 @@ def checked_policy(body: Json) -> Json:
             msg = f"Invalid role {binding.get('role')!r} in a binding."
             raise invalid(msg, reason="invalid")
         for member in binding["members"]:
-            if member not in {"allUsers", "allAuthenticatedUsers"} and ":" not in str(member):
+            if member not in PUBLIC and ":" not in str(member):
                 msg = f"Invalid argument: the member {member!r} has no type, such as user: or serviceAccount:."
                 raise invalid(msg, reason="invalid")
         if binding.get("condition") and body.get("version") != 3:

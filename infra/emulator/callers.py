@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+PUBLIC = frozenset({"allUsers", "allAuthenticatedUsers"})  # members of everybody
 OWNER_TOKEN = "local"  # noqa: S105 - what every local client sends: no secret
 MEMBER = re.compile(r"(?:user|serviceAccount|group|principal|principalSet):\S+@?\S+")
 EMAIL = re.compile(r"[^@\s:]+@[^@\s]+")
@@ -33,7 +34,7 @@ class Caller:
             return frozenset({"allUsers"})
         kind, _, address = self.member.partition(":")
         domain = {f"domain:{address.rpartition('@')[2]}"} if kind == "user" else set()
-        return frozenset({"allUsers", "allAuthenticatedUsers", self.member}) | domain | self.groups
+        return PUBLIC | {self.member} | domain | self.groups
 
     @property
     def shown(self) -> str:

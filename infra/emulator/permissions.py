@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from infra.emulator import clock
-from infra.emulator.access_entries import PUBLIC
 from infra.emulator.access_rules import is_prevented, is_uniform
-from infra.emulator.callers import OWNER, Caller, caller_of
+from infra.emulator.callers import OWNER, PUBLIC, Caller, caller_of
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.conditions import Request, UnknownConditionError, holds
 from infra.emulator.errors import invalid

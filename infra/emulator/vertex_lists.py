@@ -50,10 +50,12 @@ def list_page(call: Call, listing: Listing, bodies: Iterable[Json]) -> Json:
 
 def _read_mask(call: Call, key: str) -> list[str]:
     """Return the fields of each resource that are wanted; raises ApiError 400 for one that none has."""
+    paths = mask_paths(call.parameter("readMask"))
+    if not paths:
+        return paths
     schemas = document(call.api, call.version).schemas
     page = schemas[f"GoogleCloudAiplatform{call.version.capitalize()}List{key[0].upper()}{key[1:]}Response"]
     known = schemas[page["properties"][key]["items"]["$ref"]]["properties"]
-    paths = mask_paths(call.parameter("readMask"))
     for path in paths:
         if path != "*" and path.partition(".")[0] not in known:
             raise invalid(f"Invalid read_mask {call.parameter('readMask')!r}: unknown field {path!r}.")

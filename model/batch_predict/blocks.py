@@ -1,11 +1,10 @@
 """A byte range of a file -> blocks of whole lines, a few megabytes each: what is read, parsed and written as one."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from model.batch_predict.gzip_stream import Damage, GzipStream
+from model.batch_predict.gzip_stream import Damage, GzipStream, buffered
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
@@ -53,7 +52,7 @@ def read_blocks(file: InputFile, part: Range, since: Position | None = None, siz
     """Yield the blocks of a range, or those that are left since a position."""
     if file.gzipped:
         raw = GzipStream(file)
-        with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) as stream:
+        with buffered(raw) as stream:
             _skip(stream, since.offset if since else 0)
             yield from _blocks(stream, since or Position(0, 0), None, size, raw)
         return

@@ -4,6 +4,7 @@ import gzip
 import io
 import zlib
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from model.batch_predict.inputs import InputFile
 
@@ -57,6 +58,11 @@ class GzipStream(io.RawIOBase):
         self._file.close()
         self._packed.close()
         super().close()
+
+
+def buffered(raw: GzipStream) -> BinaryIO:
+    """Return a stream for the many small reads of lines and records."""
+    return cast(BinaryIO, io.BufferedReader(raw, 1 << 17))
 
 
 def _damage(error: Exception) -> Damage:

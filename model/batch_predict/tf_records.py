@@ -3,17 +3,16 @@
 A record is its length (8 bytes, little-endian), the length's masked CRC-32C, the data, the data's masked CRC-32C.
 """
 
-import io
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import google_crc32c
 
 from model.batch_predict.blocks import Block, Position
-from model.batch_predict.gzip_stream import GzipStream
+from model.batch_predict.gzip_stream import GzipStream, buffered
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
 from model.rejections import Rejection
@@ -94,7 +93,7 @@ def read_record_blocks(file: InputFile, since: Position | None = None, size: int
             yield from _blocks(read_records(stream, position.lines), position, size)
         return
     raw = GzipStream(file)
-    with cast(BinaryIO, io.BufferedReader(raw, 1 << 17)) as stream:
+    with buffered(raw) as stream:
         pass_over(stream, position.offset)
         yield from _blocks(unpacked(stream, position.lines, raw), position, size, raw)
 
