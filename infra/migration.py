@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InfraError
+from infra.migration_checks import check_job, check_model, count
 from infra.setting_table import NAMESPACE
 
 Json = dict[str, Any]
@@ -24,6 +25,7 @@ INPUT_FIELDS = {
     *("maxWorkerCount", "region", "runtimeVersion", "batchSize", "signatureName"),
 }
 DEFAULT_SIGNATURE = "serving_default"
+LONGEST_ID = 63  # of a model at Vertex AI
 MACHINE_TYPE = "n1-standard-2"  # the smallest that serves; the old job ran on machines without a name
 
 
@@ -61,11 +63,14 @@ def migrate(job: Mapping[str, Any], project: str = "", model: str = "") -> Migra
     """Return the job of Vertex AI for one of AI Platform; `model` says its model's name there where it is known.
 
     Raises:
-        InfraError: the old job lacks what both need, or its project is not known.
+        InfraError: the old job lacks what both need, is none that AI Platform would take, or its project is not known.
     """
     given: Json = dict(job["predictionInput"])
+    check_job(job, given)
+    if model:
+        check_model(model, _wanted(given, "region"))
     parent = f"projects/{_project(given, project, model)}/locations/{_wanted(given, 'region')}"
-    machines = int(given.get("maxWorkerCount", 1))
+    machines = count(given, "maxWorkerCount", 1)
     body: Json = {
         "displayName": job.get("jobId") or "migrated",
         **_model(given, parent, model),
@@ -82,7 +87,7 @@ def migrate(job: Mapping[str, Any], project: str = "", model: str = "") -> Migra
             "startingReplicaCount": machines,
             "maxReplicaCount": machines,
         },
-        "manualBatchTuningParameters": {"batchSize": int(given.get("batchSize", 64))},
+        "manualBatchTuningParameters": {"batchSize": count(given, "batchSize", 64)},
         **({"labels": job["labels"]} if job.get("labels") else {}),
     }
     return Migration(parent, body, _lost(job, given), _differs(given, body, model))
@@ -117,16 +122,17 @@ def _model(given: Json, parent: str, model: str) -> Json:
         _, project, _, region = parent.split("/")
         container = {"imageUri": f"{region}-docker.pkg.dev/{project}/serving/{NAMESPACE}:latest"}
         return {"unmanagedContainerModel": {"artifactUri": given["uri"], "containerSpec": container}}
-    name = given.get("versionName") or _wanted(given, "modelName")
-    parts = MODEL_NAME.fullmatch(name)
-    if not parts:
-        raise InfraError(f"{name!r} is not of the form projects/P/models/M[/versions/V]. Correct it")
+    parts = MODEL_NAME.fullmatch(given.get("versionName") or _wanted(given, "modelName"))
+    if not parts:  # the checks have seen its form
+        raise InfraError("predictionInput names no model. Correct it")
     alias = f"@{_alias(parts[3])}" if parts[3] else ""
-    return {"model": f"{parent}/models/{parts[2].lower()}{alias}"}
+    return {"model": f"{parent}/models/{parts[2].lower()[:LONGEST_ID]}{alias}"}
 
 
 def _alias(version: str) -> str:
-    return version[0].lower() + version[1:].replace("_", "-").rstrip("-").lower()
+    """Return a version's name as an alias, which has two characters at least and no underscore."""
+    name = version.lower().replace("_", "-").rstrip("-")
+    return name if len(name) > 1 else f"version-{name}"
 
 
 def _lost(job: Mapping[str, Any], given: Json) -> list[str]:

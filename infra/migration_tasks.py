@@ -30,8 +30,15 @@ def migrate(
     made = migrated(read_job(Path(job)), project, model)
     text = jsonlib.dumps(made.body, indent=2)
     if output:
-        Path(output).write_text(f"{text}\n")
+        _write(Path(output), f"{text}\n")
     lines = [f"POST {made.parent}/batchPredictionJobs", output or text]
     lines += [f"not carried over: {entry}" for entry in made.lost] or ["everything is carried over"]
     answer(json, asdict(made), *lines, *(f"different: {entry}" for entry in made.differs))
     return asdict(made)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InfraError(f"Cannot write {str(path)!r}: {error.strerror}. Give another --output") from None

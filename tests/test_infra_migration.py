@@ -88,8 +88,44 @@ def test_what_both_need_must_be_there(name: str) -> None:
         migrate(changed(**{name: ""}))
 
 
+@pytest.mark.parametrize(
+    ("job", "text"),
+    [
+        (changed(modelName=MODEL), "modelName and versionName"),
+        (changed(versionName=MODEL), "of the form projects/P/models/M/versions/V"),
+        (changed(maxWorkerCount="many"), "maxWorkerCount is 'many'"),
+        (changed(maxWorkerCount=-1), "maxWorkerCount is -1"),
+        (changed(batchSize=True), "batchSize is True"),
+        (changed(inputPaths="gs://b/a"), "a list of gs://BUCKET/NAME"),
+        (changed(inputPaths=["gs://b/*/a"]), "with a \\* at its end only"),
+        (changed(inputPaths=["/tmp/a"]), "'/tmp/a'"),
+        (changed(outputPath="out"), "of the form gs://BUCKET/FOLDER"),
+        (changed(region=["us-central1"]), "region is .* a text"),
+        ({**JOB, "labels": ["a"]}, "labels is"),
+        ({**JOB, "jobId": 5}, "jobId is 5"),
+    ],
+)
+def test_what_ai_platform_would_refuse_is_refused(job: dict[str, Any], text: str) -> None:
+    """Wrong types, names and addresses are said in one line, field and value."""
+    with pytest.raises(InfraError, match=text) as caught:
+        migrate(job)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_become_those_that_vertex_ai_takes() -> None:
+    """Ids keep to 63 characters, an alias has two at least; a model that is named must be one, of the job's region."""
+    assert migrate(changed(versionName=f"{MODEL}/versions/V_")).body["model"].endswith("/summing_up@version-v")
+    long = migrate(changed(versionName=f"projects/p/models/{'A' * 80}/versions/v1")).body["model"]
+    assert long.endswith(f"/models/{'a' * 63}@v1")
+    for name in ("summing", "projects/p/locations/europe-west1/models/m"):
+        with pytest.raises(InfraError, match="--model"):
+            migrate(JOB, model=name)
+
+
 @given(
-    st.sampled_from(sorted(FORMATS)), st.lists(st.sampled_from(["gs://a/b", "gs://a/c*"]), min_size=1), st.integers(1)
+    st.sampled_from(sorted(FORMATS)),
+    st.lists(st.sampled_from(["gs://a/b", "gs://a/c*"]), min_size=1),
+    st.integers(1, 1000),
 )
 def test_formats_paths_and_counts_are_carried_over(form: str, paths: list[str], count: int) -> None:
     """Every format has its name, a path named twice is read once, counts are numbers."""
