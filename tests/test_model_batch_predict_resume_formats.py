@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -90,3 +91,20 @@ def test_a_run_does_not_go_on_with_other_listed_files(saved_models: Path, tmp_pa
     assert run(saved_models / "text", [source], tmp_path / "out", "--resume").code == 0
     results = lines_of(tmp_path / "out", "prediction.results-*")
     assert [json.loads(line)["instance"] for line in results] == ["one", "two"]
+
+
+def test_a_listed_file_that_changes_under_a_run_ends_it(saved_models: Path, tmp_path: Path) -> None:
+    """Instances made of another content than the manifest would vouch for are not kept; the run can go on."""
+    source, output = write_source("filelist", saved_models, tmp_path), tmp_path / "out"
+    settings = ("--shards", "1", "--workers", "1")
+    process = caught(
+        lambda: start(saved_models / "text", [source], output, *settings), partial(journaled, output, 1), output
+    )
+    (tmp_path / "one").write_bytes(b"abcd")
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=60)
+    said = f"A file that '{source}' names changed while it was read: all of it is predicted again"
+    assert (process.returncode, errors) == (1, f"{said}. Nothing is lost: run again with --resume\n")
+    done = run(saved_models / "text", [source], output, *settings, "--resume")
+    assert (done.code, done.summary["predicted"], done.summary["failed"]) == (0, NAMES, 1), done.stderr
+    assert {line["prediction"]["length"] for line in done.results} == {4}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infra.dataflow import dataflow_flags
+from model.beam_predict.failures import place_in_output
 from model.bench.rows import write_rows
 from tests import batch
 from tests.batch import ROOT, lines_of
@@ -138,6 +139,8 @@ def test_pipeline_writes_what_the_engine_writes(saved_models: Path, tmp_path: Pa
     assert (summary["predicted"], summary["failed"]) == (engine.summary["predicted"], engine.summary["failed"])
     assert (summary["failed"], summary["duplicate_keys"], engine.summary["duplicate_keys"]) == (575, 1, 1)
     assert_same(tmp_path / "beam", tmp_path / "engine")
+    places = ["{file} line {line}".format(**error) for error in engine.errors]
+    assert [place_in_output(engine.manifest, str(tmp_path / "engine"), n) for n in range(575)] == places
 
 
 @pytest.mark.long
@@ -145,14 +148,15 @@ def test_too_many_failures_stop_a_pipeline_between_shards(saved_models: Path, tm
     """Exit code 3 and one line, no manifest, shards left; --resume goes on to what the engine writes."""
     rows = write_rows(tmp_path / "rows", 2000, 2, bad_every=7)
     options = ("--shards", "4", "--max-errors")
-    process = start(saved_models / "keyed", rows.pattern, tmp_path / "beam", *options, "5%")
+    process = start(saved_models / "keyed", rows.pattern, tmp_path / "beam", *options, "200")
     _, said = process.communicate(timeout=600)
     assert (process.returncode, len(said.splitlines())) == (3, 1), said
-    assert said.startswith("stopped: more than 5% failed, ")
     assert 0 < len(list((tmp_path / "beam").glob("prediction.results-*"))) < 4
     assert not (tmp_path / "beam" / "manifest.json").exists()
     run(saved_models / "keyed", rows.pattern, tmp_path / "beam", *options, "50%", "--resume")
-    batch.run(saved_models / "keyed", [rows.pattern], tmp_path / "engine", "--shards", "4")
+    engine = batch.run(saved_models / "keyed", [rows.pattern], tmp_path / "engine", "--shards", "4")
+    one_too_many = engine.errors[200]
+    assert said.startswith("stopped: more than 200 failed, at {file} line {line}; ".format(**one_too_many))
     assert_same(tmp_path / "beam", tmp_path / "engine")
 
 

@@ -20,7 +20,7 @@ class Block:
     instance at a position once more and with more care, or says why there is none. Where keys do not stand in the
     lines, `find_key` finds them; where results echo something else than the lines, it stands in `echoes`.
     Behind a block that `ends` its range nothing can be read; one that `voids` it stands for the whole of it, and what
-    was read before does not hold.
+    was read before does not hold. `marks` is the sum over the files that a list named here.
     """
 
     lines: Sequence[bytes]
@@ -34,6 +34,7 @@ class Block:
     echoes: Sequence[bytes] | None = None
     ends: bool = False
     voids: bool = False
+    marks: int = 0
 
     def key(self, at: int) -> int | float | str | None:
         """Return an instance's key as far as one can be read."""

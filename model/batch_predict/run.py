@@ -11,7 +11,7 @@ from ctypes import c_bool, c_int64
 from dataclasses import replace
 from functools import partial
 from multiprocessing.sharedctypes import RawArray
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -25,9 +25,9 @@ from model.batch_predict.parity import write_stats
 from model.batch_predict.plan import plan_shards, shard_count
 from model.batch_predict.readers import read_headers
 from model.batch_predict.remote_output import take_over
-from model.batch_predict.scan import LOST, Scan, count_wanted, scan_files
+from model.batch_predict.scan import LOST, Scan, changed_lists, count_wanted, scan_files
 from model.batch_predict.service import Service, end_workers, serve, start_workers
-from model.batch_predict.settings import BrokenOffError, Settings, broken_off
+from model.batch_predict.settings import BrokenOffError, Settings, State, broken_off
 from model.batch_predict.shard import Entry, delivered, last_entry, open_shard, shard_files
 from model.batch_predict.tables import Table
 from model.batch_predict.totals import Totals
@@ -109,7 +109,10 @@ def _predict_all(
     _check_inputs(job.files, folder, delivery)
     _raise_error(totals)
     found = scan.result()
-    left = not_attempted(job, [last_entry(shard_files(folder.work, n)) for n in range(len(job.plan))])
+    entries = [last_entry(shard_files(folder.work, number)) for number in range(len(job.plan))]
+    if totals.state is State.FINISHED and (lists := changed_lists(job.files, found, _marks(entries))):
+        _give_up(folder, delivery, f"A file that {lists} names changed while it was read")
+    left = not_attempted(job, entries)
     facts = {
         **duplicate_facts(job),
         "runner": runner.name,
@@ -120,14 +123,23 @@ def _predict_all(
     return make_manifest(job, folder, found, totals, left, facts)
 
 
+def _marks(entries: Sequence[Entry]) -> list[int]:
+    return [entry.marks for entry in entries]
+
+
 def _check_inputs(files: Sequence[InputFile], folder: Folder, delivery: Delivery | None) -> None:
-    """See that all was read of the same files; else nobody knows what the blocks were made of, and none is kept."""
+    """See that all was read of the same files."""
     if name := changed_input(files):
-        (folder.work / PLAN).unlink(missing_ok=True)
-        if delivery:
-            delivery.withdraw()
-        msg = f"Input {name!r} changed while it was read: all of it is predicted again"
-        raise BrokenOffError(msg)
+        _give_up(folder, delivery, f"Input {name!r} changed while it was read")
+
+
+def _give_up(folder: Folder, delivery: Delivery | None, reason: str) -> NoReturn:
+    """Keep no block where nobody knows what they were made of."""
+    (folder.work / PLAN).unlink(missing_ok=True)
+    if delivery:
+        delivery.withdraw()
+    msg = f"{reason}: all of it is predicted again"
+    raise BrokenOffError(msg)
 
 
 def _raise_error(totals: Totals) -> None:

@@ -2,16 +2,16 @@
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ctypes import Array, c_bool, c_int64
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from model.batch_predict.file_lists import digest_listed
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile
+from model.batch_predict.listed_files import MARK_BITS, Contents, digest_listed
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BrokenOffError
 
@@ -24,12 +24,13 @@ NEWLINE = ord("\n")
 class Scan:
     """What a reading of all input files found; `lines` (without headers) is None where that is not counted.
 
-    `contents` digests what a file list names, and is empty for other files.
+    `contents` digests what a file list names, and is empty for other files; `marks` sum up all that lists name.
     """
 
     digests: list[str]
     lines: list[int | None]
     contents: list[str]
+    marks: int = 0
 
 
 def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before: "Array[c_int64] | None") -> Scan:
@@ -40,7 +41,7 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
     """
     digests: list[str] = []
     lines: list[int | None] = []
-    contents = [digest_listed(file) if file.format is Format.FILE_LIST else "" for file in files]
+    listed = [digest_listed(file) if file.format is Format.FILE_LIST else Contents("", 0) for file in files]
     for number, file in enumerate(files):
         if file.digest:  # an object's: reading it twice would be half of the time
             digests.append(file.digest)
@@ -53,7 +54,8 @@ def scan_files(files: Sequence[InputFile], ranges: Sequence[Range], lines_before
         digests.append(digest)
         header = file.format is Format.CSV
         lines.append(count - header if file.splittable else None)
-    return Scan(digests, lines, contents)
+    marks = sum(contents.marks for contents in listed) & MARK_BITS
+    return Scan(digests, lines, [contents.digest for contents in listed], marks)
 
 
 def count_wanted(
@@ -69,6 +71,13 @@ def count_wanted(
         for number in [file for file in waiting if any(wanted[part.number] for part in _inside(ranges, file))]:
             _scan(files[number], _inside(ranges, number), lines_before)
             waiting.remove(number)
+
+
+def changed_lists(files: Sequence[InputFile], scan: Scan, marks: Iterable[int]) -> str:
+    """Return the lists of which a file was not read as it was digested, "" where all were, and all were read."""
+    if sum(marks) & MARK_BITS == scan.marks:
+        return ""
+    return " or ".join(repr(file.name) for file in files if file.format is Format.FILE_LIST)
 
 
 def _inside(ranges: Sequence[Range], file: int) -> list[Range]:

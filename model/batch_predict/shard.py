@@ -45,6 +45,7 @@ class Entry(msgspec.Struct):
     results: int = 0  # bytes
     errors: int = 0
     notes: int = 0  # bytes
+    marks: int = 0  # of the files that lists named
     results_sha256: str = hashlib.sha256().hexdigest()
     errors_sha256: str = hashlib.sha256().hexdigest()
     counts: Counts = msgspec.field(default_factory=Counts)

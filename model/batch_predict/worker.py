@@ -16,6 +16,7 @@ from model.batch_predict.blocks import Position
 from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.kernel import Kernel, Pending
+from model.batch_predict.listed_files import MARK_BITS
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions
 from model.batch_predict.plan import Range, Shards
@@ -126,7 +127,8 @@ def _entry_behind(pending: Pending, before: Entry, added: Counts) -> Entry:
     counts.add(added)
     lines = block.first_line + len(block.lines)
     position = (pending.place + 1, -1, 0) if block.ends else (pending.place, block.end, lines)
-    return Entry(*position, before.blocks + 1, before.read + block.size, counts=counts)
+    marks = (before.marks + block.marks) & MARK_BITS
+    return Entry(*position, before.blocks + 1, before.read + block.size, marks=marks, counts=counts)
 
 
 def work(job: Job, connection: Connection) -> None:

@@ -18,6 +18,7 @@ from model.batch_predict.duplicate_keys import refuse_duplicates
 from model.batch_predict.manifest import AccountingError
 from model.batch_predict.options import add_run_options, positive, run_settings, summary_of, warnings_of
 from model.batch_predict.settings import Exit, Threshold, UnusableError
+from model.beam_predict.failures import place_in_output
 from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
 from model.beam_predict.preparing import claim, prepare
@@ -31,7 +32,7 @@ from model.beam_predict.runners import (
     stage_source,
     template,
 )
-from model.beam_predict.threshold import stopped_by
+from model.beam_predict.threshold import stopped_by, without_step
 from model.beam_predict.work import DUPLICATES, WORK
 from model.signature import UnusableModelError
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stopped := stopped_by(error):
             go_on = "Go on with --resume and another --max-errors"
             return _refuse(f"stopped: {stopped}. {go_on}", Exit.THRESHOLD)
-        again = "Nothing that is done is lost: run again with --resume"
+        again = "Nothing is lost: run again with --resume"
         return _refuse(f"{_reason(error)}. {again}", Exit.INTERRUPTED_IO)
     return Exit.OK if manifest is None else _report(manifest, options)
 
@@ -91,23 +92,25 @@ def _report(manifest: dict[str, Any], options: argparse.Namespace) -> int:
     print(f"{count.format(**manifest)} in {manifest['seconds']:.1f} s -> {options.output}", file=sys.stderr)
     for line in warnings_of(manifest, options.output):
         print(line, file=sys.stderr)
+    stopped_at = _too_many(manifest, options.max_errors, options.output)
     if options.json:
-        print(json.dumps(summary_of(manifest, options.output)))
-    if _too_many(manifest, options.max_errors):
-        return _refuse(f"more than {options.max_errors} failed", Exit.THRESHOLD)
+        print(json.dumps(summary_of({**manifest, "stopped_at": stopped_at}, options.output)))
+    if stopped_at:
+        return _refuse(f"more than {options.max_errors} failed, at {stopped_at}: all were attempted", Exit.THRESHOLD)
     return Exit.OK
 
 
-def _too_many(manifest: dict[str, Any], limit: Threshold | None) -> bool:
-    """Whether more rows failed than may, the last ones too."""
-    return limit is not None and manifest["failed"] > limit.allowed(manifest["instances"])
+def _too_many(manifest: dict[str, Any], limit: Threshold | None, output: str) -> str | None:
+    """Return the row at which more failed than may, where that was seen at the end only."""
+    allowed = limit.allowed(manifest["instances"]) if limit else manifest["failed"]
+    return place_in_output(manifest, output, int(allowed)) if manifest["failed"] > allowed else None
 
 
 def _reason(error: Exception) -> str:
     """Return what a worker raised: the last line of the traceback that Beam sends instead."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if line and not line.startswith(("File ", "Traceback", "^"))]
-    return (raised or lines or [type(error).__name__])[-1].rstrip(".")
+    return without_step((raised or lines or [type(error).__name__])[-1]).rstrip(".")
 
 
 def _refuse(message: str, code: Exit) -> int:

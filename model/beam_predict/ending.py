@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 
 from model.batch_predict.identity import InputRecord
+from model.batch_predict.inputs import changed_input
+from model.batch_predict.listed_files import MARK_BITS
 from model.batch_predict.manifest import check, check_lines, manifest_of, shard_record
-from model.batch_predict.scan import Scan, scan_files
-from model.batch_predict.settings import State
+from model.batch_predict.scan import Scan, changed_lists, scan_files
+from model.batch_predict.settings import BrokenOffError, State
 from model.batch_predict.shard import Counts, Entry
 from model.beam_predict.duplicates import duplicate_facts
 from model.beam_predict.files import remove_folder, whole
 from model.beam_predict.work import DUPLICATES, WORK, ShardDone, Work
 
-Digest = tuple[int, str, int | None, str]  # file, SHA-256, lines where lines are instances, what a list names
+Digest = tuple[int, str, int | None, str, int]  # file, SHA-256, lines where they are instances, what a list names
 
 
 def digest_file(number: int, work: Work) -> Digest:
@@ -25,7 +27,7 @@ def digest_file(number: int, work: Work) -> Digest:
         BrokenOffError: it has not the size that the run was planned with.
     """
     scan = scan_files([work.files[number]], [], None)
-    return number, scan.digests[0], scan.lines[0], scan.contents[0]
+    return number, scan.digests[0], scan.lines[0], scan.contents[0], scan.marks
 
 
 def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable[Digest]) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
 
     Raises:
         AccountingError: a shard or a line is missing, or counted twice.
+        BrokenOffError: an input changed meanwhile.
     """
     done = sorted(shards, key=lambda shard: shard.number)
     check([shard.number for shard in done] == list(range(work.plan.shards)), f"shards {len(done)}")
@@ -40,8 +43,10 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
     for shard in done:
         counts.add(shard.counts)
     found = [*sorted(digests)]
-    _, sums, lines, contents = (list(column) for column in zip(*found, strict=True))
-    check_lines(counts, Scan(sums, lines, contents))
+    _, sums, lines, contents, marks = (list(column) for column in zip(*found, strict=True))
+    scan = Scan(sums, lines, contents, sum(marks) & MARK_BITS)
+    _check_inputs(work, scan, done)
+    check_lines(counts, scan)
     facts = {
         "runner": "+".join(sorted({shard.tensorflow for shard in done})),
         "fallback": "; ".join(sorted({shard.fallback for shard in done if shard.fallback})),
@@ -63,10 +68,20 @@ def finish(_: object, work: Work, shards: Iterable[ShardDone], digests: Iterable
     return manifest
 
 
+def _check_inputs(work: Work, scan: Scan, done: Sequence[ShardDone]) -> None:
+    """See that all was read of the same files; else nobody knows what the shards were made of, and none is kept."""
+    name, lists = changed_input(work.files), changed_lists(work.files, scan, [shard.marks for shard in done])
+    if name or lists:
+        remove_folder(work.place(WORK))
+        what = f"Input {name!r}" if name else f"A file that {lists} names"
+        msg = f"{what} changed while it was read: all of it is predicted again"
+        raise BrokenOffError(msg)
+
+
 def _plan(work: Work, digests: Sequence[Digest]) -> Any:
     pairs = zip(work.plan.inputs, digests, strict=True)
     inputs: list[InputRecord] = [
-        msgspec.structs.replace(record, sha256=digest, contents=contents) for record, (_, digest, _, contents) in pairs
+        msgspec.structs.replace(record, sha256=digest, contents=held) for record, (_, digest, _, held, _) in pairs
     ]
     return msgspec.structs.replace(work.plan, inputs=inputs)
 

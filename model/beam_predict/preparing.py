@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from model.batch_predict.file_lists import digest_listed
 from model.batch_predict.folder import MANIFEST
 from model.batch_predict.formats import Format
 from model.batch_predict.identity import Plan, new_plan
 from model.batch_predict.inputs import InputFile, find_inputs
+from model.batch_predict.listed_files import digest_listed
 from model.batch_predict.options import processors
 from model.batch_predict.readers import read_headers
 from model.batch_predict.scan import digest_folder
@@ -45,7 +45,7 @@ def _known(file: InputFile) -> dict[str, str]:
     """Return what tells a file from another of its name before it is read; the manifest has its digest instead."""
     unread = f"changed at {file.stamp[2]}" if file.stamp else ""
     listed = file.format is Format.FILE_LIST and not is_remote(file.name)
-    return {"sha256": file.digest or unread, "contents": digest_listed(file) if listed else ""}
+    return {"sha256": file.digest or unread, "contents": digest_listed(file).digest if listed else ""}
 
 
 def claim(work: Work) -> None:

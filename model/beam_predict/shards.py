@@ -14,6 +14,7 @@ from apache_beam.utils.shared import Shared
 from model.batch_predict.blocks import Block
 from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.kernel import Kernel, predict_group
+from model.batch_predict.listed_files import MARK_BITS
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.plan import Range
 from model.batch_predict.readers import read_instances
@@ -111,7 +112,7 @@ def _write_shard(
     work: Work, loaded: Loaded, number: int, files: tuple["_Digested", "_Digested", BinaryIO], void: dict[int, Block]
 ) -> ShardDone:
     results, errors, keys = files
-    counts, ranges, blocks = Counts(), [], 0
+    counts, ranges, blocks, marks = Counts(), [], 0, 0
     for place, part in enumerate(work.shards[number]):
         lines, size = 0, errors.size
         known = [void[place]] if place in void else None
@@ -125,9 +126,10 @@ def _write_shard(
             errors.write(records.errors)
             keys.write(notes_of(pending, work.signature))
             counts.add(records.counts)
-            lines, blocks = block.first_line + len(block.lines), blocks + 1
+            lines, blocks, marks = block.first_line + len(block.lines), blocks + 1, marks + block.marks
         ranges.append(RangeDone(part.number, lines, errors.size - size))
-    return ShardDone(number, results.sha256, errors.sha256, counts, ranges, loaded.runner.name, loaded.runner.fallback)
+    made = (number, results.sha256, errors.sha256, counts, ranges, loaded.runner.name, loaded.runner.fallback)
+    return ShardDone(*made, marks & MARK_BITS)
 
 
 def _from_the_range(_: Range) -> int:

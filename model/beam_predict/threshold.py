@@ -2,11 +2,13 @@
 
 import re
 
+from model.beam_predict.failures import place_in_shards
 from model.beam_predict.files import names_in, whole
 from model.beam_predict.work import WORK, ShardDone, Work
 
 NAME = re.compile(r"(\d+)\.(\d+)-of-(\d+)\.failed")
-SAID = re.compile(r"TooManyFailuresError: ([^\n\[]*)")  # in the traceback that Beam sends
+STEP = re.compile(r" \[while running '[^']*'\]\s*$")  # what Beam puts behind a message
+SAID = re.compile(r"TooManyFailuresError: (.*)")  # in the traceback that Beam sends
 
 
 class TooManyFailuresError(Exception):
@@ -32,12 +34,19 @@ def check_failures(work: Work) -> None:
     if not limit or not found:
         return
     failed, instances = (sum(int(match[group]) for match in found) for group in (2, 3))
-    if failed > limit.allowed(instances * work.plan.shards / len(found)):
-        msg = f"more than {limit} failed, {failed:,} in {len(found)} of {work.plan.shards} shards"
+    allowed = limit.allowed(instances * work.plan.shards / len(found))
+    if failed > allowed:
+        place = place_in_shards(work, [int(match[1]) for match in found], int(allowed))
+        msg = f"more than {limit} failed, at {place}; {failed:,} in {len(found)} of {work.plan.shards} shards"
         raise TooManyFailuresError(msg)
 
 
 def stopped_by(error: Exception) -> str | None:
     """Return what a pipeline was stopped for, if that were too many failures."""
     match = SAID.search(f"{type(error).__name__}: {error}")
-    return match[1].strip() if match else None
+    return without_step(match[1]) if match else None
+
+
+def without_step(message: str) -> str:
+    """Return what a step raised, without the step's name, which means nothing to a user."""
+    return STEP.sub("", message.strip()).strip()

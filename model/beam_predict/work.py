@@ -41,6 +41,7 @@ class ShardDone(msgspec.Struct, frozen=True):
     ranges: list[RangeDone]
     tensorflow: str  # which of its interfaces predicted: c or python
     fallback: str = ""  # why it was python
+    marks: int = 0  # of the files that lists named
 
 
 @dataclass(frozen=True)
