@@ -39,8 +39,8 @@ def test_every_request_is_a_line_with_its_method(logged: LocalCloud) -> None:
         ("GET", "/healthz", 200, ""),
         ("GET", ENDPOINT, 404, "aiplatform.projects.locations.endpoints.get"),
         ("GET", "/storage/v1/b/none?fields=name", 404, "storage.buckets.get"),
-        ("GET", "/none/object", 404, ""),
-        ("GET", "/nothing", 404, ""),
+        ("GET", "/none/object", 404, "storage.objects.get"),
+        ("GET", "/nothing", 404, "storage.objects.list"),
     ]
     messages = [one.message for one in last(logged.state / "requests.log", 9)]
     assert messages[0] == ""

@@ -103,3 +103,12 @@ def test_a_stale_etag_changes_nothing(policies: dict[str, Policy], name: str) ->
         refused = policies[name].write(session, {**before, "etag": "c3RhbGU=", "bindings": []})
         assert STALE[refused.status_code] == refused.json()["error"]["status"]
         assert policies[name].read(session).json() == before
+
+
+@pytest.mark.parametrize("name", ["project", "bucket", "account", "key", "pool"])
+def test_a_policy_has_one_of_three_versions(policies: dict[str, Policy], name: str) -> None:
+    """0, 1 or 3; there is no second one."""
+    with requests.Session() as session:
+        before = policies[name].read(session).json()
+        assert policies[name].write(session, {**before, "version": 2}).status_code == 400
+        assert policies[name].read(session).json() == before

@@ -141,6 +141,11 @@ def test_gzip_is_taken_off_for_those_who_do_not_want_it(local_cloud: LocalCloud,
     plain = call(local_cloud, "GET", path, headers={"Accept-Encoding": "identity"})
     assert plain.content == b"text " * 500_000
     assert "content-encoding" not in plain.headers
+    assert call(local_cloud, "GET", path, headers={"Accept-Encoding": "gzip;q=0, br"}).content == plain.content
+    packed.cache_control = "no-transform"
+    packed.patch()
+    with call(local_cloud, "GET", path, headers={"Accept-Encoding": "identity"}, stream=True) as fixed:
+        assert fixed.raw.read() == content
 
 
 def test_parallel_downloads_put_the_chunks_together(blob: storage.Blob, tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_age_counts_whole_days_from_the_creation(day: date, days: int) -> None:
     assert meets(rule(DELETE, age=days), subject(timeCreated=created)) is expected
 
 
+@pytest.mark.parametrize("condition", ["age", "daysSinceCustomTime", "daysSinceNoncurrentTime"])
+def test_no_number_of_days_is_too_large(condition: str) -> None:
+    """The largest that a rule can say never comes, and stops no other rule."""
+    old = subject(customTime="2030-06-05T23:00:00Z", timeDeleted="2030-06-05T23:00:00Z")
+    assert not meets(rule(DELETE, **{condition: 2**31 - 1}), old)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -102,6 +109,8 @@ def test_age_counts_whole_days_from_the_creation(day: date, days: int) -> None:
         rule("SetStorageClass", age=1),
         rule("AbortIncompleteMultipartUpload", isLive=True),
         rule(DELETE, matchesPattern="a.*"),
+        rule(DELETE, createdBefore="2030-13-01"),
+        rule(DELETE, noncurrentTimeBefore="20300131"),
     ],
 )
 def test_rules_that_could_not_be_followed_are_refused(local_cloud: LocalCloud, broken: dict[str, Any]) -> None:

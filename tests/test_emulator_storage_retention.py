@@ -134,3 +134,16 @@ def test_uniform_access_is_for_good_after_ninety_days(tmp_path: Path) -> None:
     assert call(cloud, "PATCH", "/storage/v1/b/uniform", json=off).status_code == 400
     assert call(cloud, "PATCH", "/storage/v1/b/uniform", json={"labels": {"a": "b"}}).status_code == 200
     cloud.stop()
+
+
+def test_custom_time_only_moves_on(local_cloud: LocalCloud) -> None:
+    """Once set it can be neither removed nor made earlier, but by a new generation; an update keeps it."""
+    bucket = new_bucket(storage_client(local_cloud))
+    path = f"/storage/v1/b/{bucket.name}/o/timed"
+    bucket.blob("timed").upload_from_string("x")
+    for time, status in (("2030-01-02T00:00:00Z", 200), ("2030-01-01T00:00:00Z", 400), (None, 400)):
+        assert call(local_cloud, "PATCH", path, json={"customTime": time}).status_code == status
+    assert call(local_cloud, "PUT", path, json={}).json()["customTime"] == "2030-01-02T00:00:00Z"
+    assert call(local_cloud, "PATCH", path, json={"customTime": "2030-01-03T00:00:00Z"}).status_code == 200
+    bucket.blob("timed").upload_from_string("x")
+    assert "customTime" not in call(local_cloud, "GET", path).json()

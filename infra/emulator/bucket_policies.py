@@ -9,6 +9,7 @@ from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.objects import require_bucket
 from infra.emulator.permissions import held, project_of
+from infra.emulator.policies import VERSIONS
 from infra.emulator.resources import Json
 from infra.emulator.storage_resource import etag_of, merged
 
@@ -78,6 +79,9 @@ def _first_policy() -> Json:
 
 def checked_policy(body: Json) -> Json:
     """Return the policy to store; raise 400 where a binding has no role, no members or malformed ones."""
+    if body.get("version", 0) not in VERSIONS:
+        msg = f"Invalid policy version {body['version']}: it is 0, 1 or 3."
+        raise invalid(msg, reason="invalid")
     sent = [merged({}, binding) for binding in body.get("bindings") or [] if binding]
     bindings = [binding for binding in sent if binding.get("members")]
     for binding in bindings:

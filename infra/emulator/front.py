@@ -8,13 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from infra.emulator import fault_calls, guard, storage_cors, storage_xml, strict
+from infra.emulator import fault_calls, guard, storage_cors, storage_xml_answers, strict
 from infra.emulator.bodies import read_body
 from infra.emulator.calls import Cloud
 from infra.emulator.dispatch import Incoming, answer, is_api, refusal
 from infra.emulator.errors import ApiError
 from infra.emulator.exchange import CURRENT, Exchange, current
-from infra.emulator.methods import Meaning, meaning
+from infra.emulator.methods import Meaning, asked_of, meaning
 from infra.emulator.quiet import Gate
 from infra.emulator.request_log import RequestLog
 
@@ -59,6 +59,8 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         strictly = self.cloud.strict and not _is_own(scope["path"])  # which asks for tokens in its own way
+        short = is_api(scope["path"]) and MEDIA not in scope["query_string"]
+        meant = Meaning() if short and not (strictly or self.cloud.faults.active) else self._meant(scope, headers)
         crossing = storage_cors.allowed(self.cloud, scope, headers) if "origin" in headers else {}
         preflight = bool(crossing) and scope["method"] == "OPTIONS"
         known = {name: text for name, text in headers.items() if name != "origin"} if crossing else headers
@@ -68,32 +70,36 @@ class Front:
             send = storage_cors.telling(send, crossing)
             response = response or (Response() if preflight else None)
         if response is None and strictly:
-            response = self._strictly(scope, headers)
+            response = self._strictly(scope, headers, meant)
         if response is None and self.cloud.faults.active:
-            response = await self._faulty(scope)
+            response = await self._faulty(scope, meant)
         if response:
             await response(scope, receive, send)
-        elif is_api(scope["path"]) and MEDIA not in scope["query_string"]:
+        elif short:
             await (await self._api(scope, receive, headers))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def _faulty(self, scope: Scope) -> Response | None:
+    def _meant(self, scope: Scope, headers: Mapping[str, str]) -> Meaning:
+        """Return what a request means, and note it for the log."""
+        meant = meaning(asked_of(scope, headers))
+        if exchange := current():
+            exchange.method = meant.method
+        return meant
+
+    async def _faulty(self, scope: Scope, meant: Meaning) -> Response | None:
         """Let the faults that were asked for strike; health and the ways to clear them are never struck."""
         exchange = current()
         if exchange is None or _is_own(scope["path"]):
             return None
-        meant = _meant(scope)
-        exchange.method = meant.method
         refused = await fault_calls.strike(self.cloud.faults, exchange, meant.method)
-        return (storage_xml.refusal if meant.xml else refusal)(refused) if refused else None
+        return (storage_xml_answers.refusal if meant.xml else refusal)(refused) if refused else None
 
-    def _strictly(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+    def _strictly(self, scope: Scope, headers: Mapping[str, str], meant: Meaning) -> Response | None:
         """Return the refusal of a call that strict mode does not let pass."""
-        meant = _meant(scope)
         query = scope["query_string"].decode("latin-1")
         refused = strict.refused(self.cloud, meant, headers, query, self.token)
-        return (storage_xml.refusal if meant.xml else refusal)(refused) if refused else None
+        return (storage_xml_answers.refusal if meant.xml else refusal)(refused) if refused else None
 
     async def _api(self, scope: Scope, receive: Receive, headers: Mapping[str, str]) -> Response:
         """Hand a request to its handler: at once where it only reads and nobody writes, else in a thread."""
@@ -120,7 +126,3 @@ def _address(scope: Scope) -> str:
 def _is_own(path: str) -> bool:
     """Tell whether a path is the local cloud's own: health, and the ways to change it."""
     return path == "/healthz" or path.startswith("/_local/")
-
-
-def _meant(scope: Scope) -> Meaning:
-    return meaning(scope["method"], scope["raw_path"].decode("latin-1"), media=MEDIA in scope["query_string"])

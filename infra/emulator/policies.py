@@ -20,6 +20,7 @@ MEMBER = re.compile(
 )
 ROLE = re.compile(r"roles/[\w.]+|(?:projects|organizations)/[^/]+/roles/[\w.]+")
 CONDITIONS_VERSION = 3
+VERSIONS = (0, 1, CONDITIONS_VERSION)
 CONCURRENT = (
     "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff. "
     "The request's ETag {given!r} did not match the current policy's ETag {current!r}."
@@ -39,6 +40,8 @@ def set_policy(call: Call, resource: str) -> Json:
     """Replace a resource's policy by the body's; raises 409 ABORTED where its etag is not the current one."""
     sent = call.body.get("policy") or {}
     mask = call.body.get("updateMask") or "bindings,etag"
+    if sent.get("version", 0) not in VERSIONS:
+        raise invalid(f"Invalid policy version {sent['version']}: it is 0, 1 or 3.", field_path="policy.version")
     with call.resources.transaction():
         current = call.resources.get(KIND, resource) or {"etag": FIRST_ETAG}
         if sent.get("etag") and sent["etag"] != current["etag"]:
@@ -92,7 +95,10 @@ def _check(binding: Json, version: int) -> None:
 
 def _requested_version(call: Call) -> int:
     options = (call.body.get("options") or {}).get("requestedPolicyVersion")
-    return int(options or call.parameter("options.requestedPolicyVersion") or 1)
+    version = int(options or call.parameter("options.requestedPolicyVersion") or 1)
+    if version not in VERSIONS:
+        raise invalid(f"Invalid requested policy version {version}: it is 0, 1 or 3.", field_path="options")
+    return version
 
 
 def _without_conditions(policy: Json) -> Json:

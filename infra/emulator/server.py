@@ -62,6 +62,8 @@ def _routes() -> list[BaseRoute]:
         Route("/healthz", health),
         *admin.ROUTES,
         *admin_state.ROUTES,
+        Route("/healthz", nowhere, methods=VERBS),  # no bucket of this name
+        Route("/_local/{path:path}", nowhere, methods=VERBS),
         *named,
         ApiRoute("/{path:path}", api, methods=VERBS),
         *anything,

@@ -80,11 +80,7 @@ def byte_range(text: str, size: int) -> tuple[int, int] | None:
 
 def _content(found: StoredObject, file: IO[bytes], headers: Mapping[str, str], query: Query, *, head: bool) -> Response:
     answer = content_headers(found, query)
-    if (
-        found.body.get("contentEncoding") == "gzip"
-        and "gzip" not in headers.get("accept-encoding", "")
-        and _is_gzip(file)
-    ):
+    if _is_taken_off(found, headers) and _is_gzip(file):
         del answer["content-encoding"]
         answer |= {"warning": "214 UploadServer gunzipped", "vary": "Accept-Encoding"}
         return StreamingResponse(_gunzipped(file, head=head), headers=answer)
@@ -97,6 +93,16 @@ def _content(found: StoredObject, file: IO[bytes], headers: Mapping[str, str], q
     if part:
         answer["content-range"] = f"bytes {start}-{end - 1}/{found.size}"
     return file_range(file, start, 0 if head else end - start, 206 if part else 200, answer)
+
+
+def _is_taken_off(found: StoredObject, headers: Mapping[str, str]) -> bool:
+    """Tell whether a client that did not ask for gzip gets it unpacked, which an object's `no-transform` forbids.
+
+    Source: https://cloud.google.com/storage/docs/transcoding
+    """
+    wanted = re.search(r"\b(?:x-)?gzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", headers.get("accept-encoding", ""))
+    fixed = "no-transform" in found.body.get("cacheControl", "")
+    return found.body.get("contentEncoding") == "gzip" and not wanted and not fixed
 
 
 def _is_gzip(file: IO[bytes]) -> bool:

@@ -10,20 +10,10 @@ from collections.abc import Mapping
 from starlette.types import Message, Scope, Send
 
 from infra.emulator.calls import Cloud
-from infra.emulator.dispatch import is_api
+from infra.emulator.methods import COPY, asked_of, meaning
 from infra.emulator.objects import find_bucket
 from infra.emulator.resources import Json
 
-RESOURCE = re.compile(r"/storage/v1/b/([^/]+)/o/.+", re.DOTALL)
-FORMS = {  # which methods have which paths
-    re.compile(r"/(?:resumable/)?upload/storage/v1/b/([^/]+)/o"): ("DELETE", "POST", "PUT"),
-    re.compile(r"/download/storage/v1/b/([^/]+)/o/.+", re.DOTALL): ("GET", "HEAD"),
-    RESOURCE: ("GET", "HEAD"),
-}
-XML = re.compile(r"/([^/_][^/]*)(?:/.*)?", re.DOTALL)
-OTHERS = frozenset({"batch", "download", "healthz", "resumable", "storage", "upload"})
-COPY = "x-goog-copy-source"
-MEDIA = b"alt=media"
 SEPARATOR = ", "
 
 
@@ -35,8 +25,9 @@ def allowed(cloud: Cloud, scope: Scope, headers: Mapping[str, str]) -> dict[str,
     preflight = scope["method"] == "OPTIONS"
     verb = headers.get("access-control-request-method", "") if preflight else scope["method"]
     origin = headers["origin"]
-    rule = _rule(find_bucket(cloud, _bucket(scope, verb)), origin, verb)
-    if rule is None or COPY in headers or COPY in headers.get("access-control-request-headers", "").lower():
+    meant = meaning(asked_of(scope, headers, verb))
+    rule = _rule(find_bucket(cloud, meant.path["bucket"]), origin, verb) if meant.content else None
+    if rule is None or COPY in headers.get("access-control-request-headers", "").lower():
         return {}
     exposed = SEPARATOR.join(rule.get("responseHeader") or [])
     answer = {"access-control-allow-origin": "*" if "*" in rule["origin"] else origin, "vary": "Origin"}
@@ -55,20 +46,6 @@ def _rule(bucket: Json | None, origin: str, verb: str) -> Json | None:
     rules: list[Json] = (bucket or {}).get("cors") or []
     wanted = {"origin": {"*", origin}, "method": {"*", verb}}
     return next((rule for rule in rules if all(wanted[name] & set(rule.get(name) or ()) for name in wanted)), None)
-
-
-def _bucket(scope: Scope, verb: str) -> str:
-    """Return the bucket whose objects a request is for, by the path as the routes see it; empty where it is another's.
-
-    No XML address begins as another path does: what a bucket of such a name allows must not open that path.
-    """
-    path = scope["path"]
-    for form, verbs in FORMS.items():
-        if found := form.fullmatch(path):
-            asked = form is not RESOURCE or MEDIA in scope["query_string"].split(b"&")
-            return str(found[1]) if asked and verb in verbs else ""
-    found = XML.fullmatch(path)
-    return str(found[1]) if found and found[1] not in OTHERS and not is_api(path) else ""
 
 
 def telling(send: Send, headers: Mapping[str, str]) -> Send:

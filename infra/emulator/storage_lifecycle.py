@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from infra.emulator.errors import invalid
@@ -14,6 +14,7 @@ DELETE, SET_CLASS, ABORT = "Delete", "SetStorageClass", "AbortIncompleteMultipar
 COLDER = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")  # rules move objects to the right only
 LIKE_STANDARD = ("MULTI_REGIONAL", "REGIONAL", "DURABLE_REDUCED_AVAILABILITY")
 FOR_UPLOADS = {"age", "matchesPrefix", "matchesSuffix"}
+DAYS = {"createdBefore", "customTimeBefore", "noncurrentTimeBefore"}  # conditions that name one: 2026-01-31
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ Test = Callable[[Subject, Any], bool]
 def _older(field: str) -> Test:
     def test(subject: Subject, days: Any) -> bool:
         moment = subject.time(field)
-        return moment is not None and moment + timedelta(days=int(days)) <= subject.now
+        return moment is not None and _days(moment, subject.now) >= int(days)
 
     return test
 
@@ -89,7 +90,7 @@ def aborts(rules: list[Json], name: str, begun: datetime, now: datetime) -> bool
     """Tell whether the rules give an XML multipart upload up."""
     conditions = [rule["condition"] for rule in rules if rule["action"]["type"] == ABORT]
     return any(
-        begun + timedelta(days=int(condition.get("age", 0))) <= now
+        _days(begun, now) >= int(condition.get("age", 0))
         and name.startswith(tuple(condition.get("matchesPrefix", [""])))
         and name.endswith(tuple(condition.get("matchesSuffix", [""])))
         for condition in conditions
@@ -120,10 +121,24 @@ def _check_condition(kind: str, condition: Json) -> None:
     for name, value in condition.items():
         if isinstance(value, int) and value < 0:
             raise _refused(f"{name} is negative: {value}")
+        if name in DAYS and not _is_day(value):
+            raise _refused(f"{name} is {value!r}, no day such as 2026-01-31")
 
 
 def _refused(what: str) -> Exception:
     return invalid(f"Invalid lifecycle configuration: {what}.", reason="invalid")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _days(since: datetime, now: datetime) -> int:
+    """Return how many whole days have gone by: counted and not added to a time, for rules may say millions."""
+    return (now - since).days
 
 
 def _warmth(storage_class: str) -> int:

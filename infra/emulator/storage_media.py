@@ -14,7 +14,7 @@ from infra.emulator.errors import ApiError, invalid
 from infra.emulator.storage_batch import batch
 from infra.emulator.storage_content import object_content
 from infra.emulator.storage_uploads import GONE, insert_media, insert_related, upload_of
-from infra.emulator.storage_xml import xml
+from infra.emulator.storage_xml import service, xml
 from infra.emulator.unforeseen import unforeseen
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -80,6 +80,7 @@ ROUTES = [
     Route("/download/storage/v1/b/{bucket}/o/{object:path}", download, methods=["GET", "HEAD"]),
     DownloadRoute("/storage/v1/b/{bucket}/o/{object:path}", download, methods=["GET", "HEAD"]),
     Route("/batch/storage/v1", answered(batch), methods=["POST"]),
+    Route("/", service, methods=["GET"]),
     Route("/{bucket}", xml, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]),
     Route("/{bucket}/{object:path}", xml, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]),
 ]

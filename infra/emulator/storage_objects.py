@@ -1,6 +1,7 @@
 """One object at a time: its metadata read and changed, the object deleted."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from starlette.responses import Response
 
@@ -52,7 +53,8 @@ def update(call: Call) -> Json:
 
     def replaced(old: Json) -> Json:
         kept = {name: value for name, value in old.items() if name not in CHANGEABLE}
-        return {"contentType": "application/octet-stream", **kept, **change}
+        times = {name: old[name] for name in ("customTime",) if name in old}
+        return {"contentType": "application/octet-stream", **kept, **times, **change}
 
     return _write(call, replaced)
 
@@ -85,11 +87,20 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         conditions_of(call.query, headers=call.headers).check(found)
         body = {key: value for key, value in change(found.body).items() if value != {}}
         check_retention_change(call.cloud, home, found.body, body, override=override)
+        _check_custom_time(found.body, body)
         body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})
         body |= {"metageneration": str(found.metageneration + 1), "updated": call.cloud.now()}
         body = stamped(found.body, body, call.cloud.now()) | _given_list(call, home, found)
         found = catalog.update(call.cloud, found, body)
     return shown_object(call, found, unnamed=True)
+
+
+def _check_custom_time(old: Json, new: Json) -> None:
+    """Raise 400 where an object's own time would go back or away: only a new generation has another or none."""
+    before, after = old.get("customTime"), new.get("customTime")
+    if before and (not after or datetime.fromisoformat(after) < datetime.fromisoformat(before)):
+        msg = f"Custom time cannot be removed or set to an earlier time: it is {before}. Rewrite the object instead."
+        raise invalid(msg, reason="invalid")
 
 
 def _given_list(call: Call, bucket: Json, found: StoredObject) -> Json:

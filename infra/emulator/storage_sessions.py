@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS storage_parts (
 );
 """
 OPEN, DONE, CANCELLED = "open", "done", "cancelled"
+NO_UPLOAD = "No such upload"
 DAYS = 7  # the service forgets an unfinished upload after a week
 
 
@@ -82,7 +83,7 @@ def load(cloud: Cloud, session: str) -> Session:
     """Return an upload by its id; raises ApiError 404 where there is none."""
     rows = cloud.resources.execute("SELECT state, body FROM storage_sessions WHERE id = ?", (session,))
     if not rows:
-        msg = f"No such upload: {session!r}. It was never begun, or has expired. Begin it again."
+        msg = f"{NO_UPLOAD}: {session!r}. It was never begun, or has expired. Begin it again."
         raise not_found(msg, reason="notFound")
     with _progress_lock:
         progress = _progress.setdefault(session, Progress())

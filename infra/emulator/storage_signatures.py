@@ -1,7 +1,7 @@
 """Signed URLs, V4 and V2: their form and their expiry are checked; the signature itself is not, for no key is here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from infra.emulator import clock
@@ -13,7 +13,16 @@ LONGEST = 604_800  # seconds that a V4 URL may be valid: seven days
 FAMILIES = ("x-goog-", "x-amz-")
 NEEDED = ("algorithm", "credential", "date", "expires", "signedheaders", "signature")
 ALGORITHMS = {"GOOG4-RSA-SHA256", "GOOG4-HMAC-SHA256", "AWS4-HMAC-SHA256"}
+V2_ACCOUNTS = frozenset({"googleaccessid", "awsaccesskeyid"})
 EXPIRED = "The provided token has expired. Request signature expired at: "
+
+
+def is_signed(names: Iterable[str]) -> bool:
+    """Tell whether an address with these parameters says that it is signed."""
+    known = {name.lower() for name in names}
+    if any(family + "signature" in known for family in FAMILIES):
+        return True
+    return "signature" in known and bool(known & V2_ACCOUNTS)
 
 
 def check_signature(resources: Resources, query: Query, headers: Mapping[str, str]) -> None:
@@ -27,7 +36,7 @@ def check_signature(resources: Resources, query: Query, headers: Mapping[str, st
         if family + "signature" in lowered:
             _check_v4({name: lowered.get(family + name, "") for name in NEEDED}, resources, headers)
             return
-    if "signature" in lowered and lowered.keys() & {"googleaccessid", "awsaccesskeyid"}:
+    if is_signed(lowered):
         _check_v2(lowered, resources)
 
 
@@ -41,9 +50,10 @@ def _check_v4(given: Mapping[str, str], resources: Resources, headers: Mapping[s
         raise invalid(f"X-Goog-Expires is {given['expires']!r}; it must be between 1 and {LONGEST} seconds.")
     try:
         signed = datetime.strptime(given["date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
+        until = signed + timedelta(seconds=int(given["expires"]))
+    except (ValueError, OverflowError):
         raise invalid(f"X-Goog-Date is {given['date']!r}; its form is 20300131T120000Z.") from None
-    _check_time(resources, signed + timedelta(seconds=int(given["expires"])), signed)
+    _check_time(resources, until, signed)
     for name in given["signedheaders"].lower().split(";"):
         if name not in headers:
             raise invalid(f"Header was included in signedheaders, but not in the request: {name!r}.")
@@ -51,7 +61,7 @@ def _check_v4(given: Mapping[str, str], resources: Resources, headers: Mapping[s
 
 def _check_v2(given: Mapping[str, str], resources: Resources) -> None:
     expires = given.get("expires", "")
-    if not re.fullmatch(r"\d{1,12}", expires, re.ASCII):
+    if not re.fullmatch(r"\d{1,11}", expires, re.ASCII):
         raise invalid(f"Expires is {expires!r}; it must be a time in seconds since 1970.")
     _check_time(resources, datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(expires)))
 

@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from infra.emulator import storage_parts as parts
 from infra.emulator import storage_resumable as resumable
+from infra.emulator import storage_xml_buckets
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.errors import ApiError, invalid, unimplemented
+from infra.emulator.methods import READS, SETTINGS
 from infra.emulator.object_access_lists import PREDEFINED
-from infra.emulator.objects import require_object
+from infra.emulator.objects import require_bucket, require_object
 from infra.emulator.predefined_lists import json_name
 from infra.emulator.resources import Json
 from infra.emulator.storage_content import content_headers, object_content
@@ -23,20 +25,14 @@ from infra.emulator.storage_forms import take_form
 from infra.emulator.storage_multipart import small_body
 from infra.emulator.storage_objects import delete_object
 from infra.emulator.storage_resource import object_etag
-from infra.emulator.storage_signatures import EXPIRED, check_signature
+from infra.emulator.storage_signatures import check_signature, is_signed
 from infra.emulator.storage_uploads import GONE, Upload, store, upload_of
+from infra.emulator.storage_xml_access_lists import read_list, write_list
+from infra.emulator.storage_xml_answers import document, refusal
 from infra.emulator.storage_xml_lists import list_bucket
 from infra.emulator.storage_xml_uploads import parts_of
 from infra.emulator.unforeseen import unforeseen
 
-CODES = {
-    400: "InvalidArgument",
-    403: "AccessDenied",
-    404: "NoSuchKey",
-    412: "PreconditionFailed",
-    501: "NotImplemented",
-}
-FORM_CODES = frozenset({"InvalidPolicyDocument", "EntityTooLarge", "EntityTooSmall"})
 CONDITIONS = {
     "x-goog-if-generation-match": "ifGenerationMatch",
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
@@ -60,34 +56,20 @@ async def xml(request: Request) -> Response:
         return refusal(unforeseen(error, f"{request.method} {request.url.path}"))
 
 
-def refusal(error: ApiError) -> Response:
-    """Return an error as the XML API writes it."""
-    code = "NoSuchBucket" if "bucket does not exist" in error.message else CODES.get(error.code, "InvalidArgument")
-    code = error.reason if error.reason in FORM_CODES else code
-    code = "ExpiredToken" if error.message.startswith(EXPIRED) else code
-    text = escape(error.message)
-    request = error.noted()
-    about = f"<RequestId>{request}</RequestId>" if request else ""
-    content = f"<Error><Code>{code}</Code><Message>{text}</Message><Details>{text}</Details>{about}</Error>"
-    return document(content, error.code)
-
-
-def document(content: str, status: int = 200) -> Response:
-    """Return an XML answer."""
-    text = f"<?xml version='1.0' encoding='UTF-8'?>{content}"
-    return Response(text, status, media_type="application/xml; charset=UTF-8")
-
-
 async def _answer(request: Request) -> Response:
     query, upload = request.query_params, _upload(request)
-    if b"ignature" in request.scope["query_string"]:
+    if is_signed(query.keys()):
         await to_thread.run_sync(check_signature, upload.cloud.resources, upload.query, upload.headers)
-    if request.method in {"GET", "HEAD"} and not upload.name:
-        return document(await to_thread.run_sync(list_bucket, upload.cloud, upload.bucket, upload.query))
-    if not upload.name or query.keys() & {"acl", "tagging", "retention", "compose"}:
-        msg = f"{request.method} {request.url.path} is not implemented by the local cloud. Use the JSON API."
-        raise unimplemented(msg)
-    if request.method in {"GET", "HEAD"}:
+    if "acl" in query:
+        return await _access_list(request, upload)
+    return await (_of_object if upload.name else _of_bucket)(request, upload)
+
+
+async def _of_object(request: Request, upload: Upload) -> Response:
+    query = request.query_params
+    if query.keys() & {"tagging", "retention", "compose"}:
+        raise _unknown(request)
+    if request.method in READS:
         return await _read(request, upload)
     if query.keys() & {"uploads", "uploadId"}:
         return await _parts(request, upload)
@@ -100,6 +82,53 @@ async def _answer(request: Request) -> Response:
         return Response(status_code=204)
     msg = "A form is posted to the bucket, and names the object in its field 'key'."
     raise invalid(msg)
+
+
+def _unknown(request: Request) -> ApiError:
+    return unimplemented(
+        f"{request.method} {request.url.path} is not implemented by the local cloud. Use the JSON API."
+    )
+
+
+async def _access_list(request: Request, upload: Upload) -> Response:
+    if request.method in READS:
+        return document(await to_thread.run_sync(read_list, _call(upload)))
+    if request.method != "PUT":
+        raise _unknown(request)
+    named = upload.fields.get(PREDEFINED) or ""
+    await to_thread.run_sync(write_list, _call(upload), await small_body(request), named)
+    return Response()
+
+
+async def _of_bucket(request: Request, upload: Upload) -> Response:
+    """Read, make or remove a bucket."""
+    if request.method == "GET":
+        return document(await to_thread.run_sync(list_bucket, upload.cloud, upload.bucket, upload.query))
+    if SETTINGS & request.query_params.keys() or request.method == "POST":
+        raise _unknown(request)
+    if request.method == "PUT":
+        named = upload.fields.get(PREDEFINED) or ""
+        await to_thread.run_sync(storage_xml_buckets.make, _call(upload), await small_body(request), named)
+    elif request.method == "DELETE":
+        await to_thread.run_sync(storage_xml_buckets.remove, _call(upload))
+    else:
+        await to_thread.run_sync(require_bucket, upload.cloud, upload.bucket)
+    return Response(status_code=204 if request.method == "DELETE" else 200)
+
+
+async def service(request: Request) -> Response:
+    """Answer `GET /`, the list of a project's buckets; what else comes to the root is lost."""
+    call = Call(request.app.state.cloud, "storage.buckets.list", "storage", "v1", headers=dict(request.headers))
+    try:
+        return document(await to_thread.run_sync(storage_xml_buckets.list_buckets, call))
+    except ApiError as error:
+        return refusal(error)
+
+
+def _call(upload: Upload) -> Call:
+    """Return a request as the JSON API's handlers take it."""
+    path = {"bucket": upload.bucket, **({"object": upload.name} if upload.name else {})}
+    return Call(upload.cloud, "", "storage", "v1", path, upload.query, {}, upload.headers)
 
 
 def _is_form(request: Request) -> bool:
@@ -118,9 +147,16 @@ async def _read(request: Request, upload: Upload) -> Response:
     """Answer an object's bytes, or the parts of an upload that is under way."""
     session = request.query_params.get("uploadId")
     if session is None:
-        return await to_thread.run_sync(_content, upload, request.method == "HEAD")
+        answer = await to_thread.run_sync(_content, upload, request.method == "HEAD")
+        return _out_of_range(answer) if answer.status_code == 416 else answer
     place = (upload.cloud, upload.bucket, upload.name, session, upload.query)
     return document(await to_thread.run_sync(parts_of, *place))
+
+
+def _out_of_range(answer: Response) -> Response:
+    refused = refusal(ApiError(416, "The requested range cannot be satisfied."))
+    refused.headers["content-range"] = answer.headers["content-range"]
+    return refused
 
 
 async def _resumed(request: Request) -> Response:

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from infra.emulator.calls import Cloud
 from infra.emulator.errors import ApiError, invalid
+from infra.emulator.methods import SETTINGS
 from infra.emulator.objects import require_bucket
 from infra.emulator.storage_catalog import StoredObject, successor
 from infra.emulator.storage_conditions import Query, first, integer
@@ -16,11 +17,7 @@ from infra.emulator.storage_resource import object_etag
 from infra.emulator.storage_xml_uploads import bucket_setting
 
 NAMESPACE = "http://doc.s3.amazonaws.com/2006-03-01"
-# Settings of a bucket that this API reads by a parameter without a value.
-SUBRESOURCES = frozenset(
-    {"acl", "billing", "cors", "encryption", "lifecycle", "location", "logging", "object-lock", "policy", "retention"}
-    | {"storageClass", "tagging", "uploads", "versioning", "versions", "website"}
-)
+SUBRESOURCES = SETTINGS | {"uploads", "versions"}
 
 
 def list_bucket(cloud: Cloud, bucket: str, query: Query) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from infra.emulator.accesses import accesses
 from infra.emulator.callers import OWNER, Caller, caller_of
@@ -10,7 +9,7 @@ from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud
 from infra.emulator.errors import ApiError
 from infra.emulator.exchange import current
 from infra.emulator.guard import LOGIN
-from infra.emulator.methods import Meaning
+from infra.emulator.methods import Meaning, first_values
 from infra.emulator.permissions import Access, has, project_of
 from infra.emulator.serviceusage import KIND, TITLES, enabled_at_first
 
@@ -26,11 +25,11 @@ def refused(cloud: Cloud, meant: Meaning, headers: Mapping[str, str], query: str
     storage = meant.method.startswith("storage.")
     if caller is None:
         return ApiError(401, f"Request had invalid authentication credentials. {LOGIN}", reason=_reason(storage))
-    if not caller.member and not storage and not _signed(query):
+    if not caller.member and not storage:
         return ApiError(401, f"Request is missing required authentication credential. {LOGIN}")
-    if not meant.method or _signed(query):  # a signed address carries its own proof, which storage checks
+    if not meant.method or meant.proven:  # storage checks the proof
         return None
-    asked = dict(parse_qsl(query))
+    asked = first_values(query)
     if meant.xml and meant.method == "storage.objects.insert" and not meant.path.get("object"):
         return _form(cloud, caller, meant)
     project = project_of(cloud, meant.method, meant.path, asked)
@@ -46,10 +45,6 @@ def _form(cloud: Cloud, caller: Caller, meant: Meaning) -> ApiError | None:
 
 def _reason(storage: bool) -> str:
     return "authError" if storage else ""
-
-
-def _signed(query: str) -> bool:
-    return "X-Goog-Signature=" in query or "Signature=" in query
 
 
 def _disabled(cloud: Cloud, method: str, project: str) -> ApiError | None:
@@ -82,7 +77,7 @@ def _disabled(cloud: Cloud, method: str, project: str) -> ApiError | None:
 def _forbidden(cloud: Cloud, caller: Caller, meant: Meaning, project: str, query: Mapping[str, str]) -> ApiError | None:
     """Return the refusal where neither the project's policy nor the bucket's gives what the call needs."""
     exchange = current()
-    if exchange and meant.method == "storage.objects.insert" and not (meant.path.get("object") or query.get("name")):
+    if exchange and meant.method == "storage.objects.insert" and not meant.path.get("object"):  # or by its metadata
         exchange.creator = caller
     for wanted in accesses(cloud, meant, project, query):
         unread: list[str] = []
