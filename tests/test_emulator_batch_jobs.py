@@ -8,6 +8,7 @@ from googleapiclient.errors import HttpError
 
 from tests.cloud import LocalCloud
 from tests.vertex import (
+    IMAGE,
     PARENT,
     client,
     make_bucket,
@@ -131,12 +132,14 @@ def test_deleting_a_model_does_not_reach_its_jobs(local_cloud: LocalCloud, locat
 
 
 def test_unmanaged_container_model(local_cloud: LocalCloud, locations: Any) -> None:
-    """A job may name the artifact itself instead of a model."""
+    """A job may name the artifact itself instead of a model; its container is input only."""
     artifact = put_model(local_cloud, make_bucket(local_cloud, BUCKET), "sum")
     uri = put_object(local_cloud, BUCKET, "unmanaged.jsonl", instances(range(10)))
-    body = job_body("", [uri], f"gs://{BUCKET}/out", unmanagedContainerModel={"artifactUri": artifact})
+    unmanaged = {"artifactUri": artifact, "containerSpec": {"imageUri": IMAGE}}
+    body = job_body("", [uri], f"gs://{BUCKET}/out", unmanagedContainerModel=unmanaged)
     del body["model"]
     job = finished(locations, create(locations, body))
+    assert job["unmanagedContainerModel"] == {"artifactUri": artifact}
     assert keys_of(results(local_cloud, job)[0]) == list(range(10))
 
 
@@ -151,6 +154,13 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://b/*/a"]}}}, 400, "at the end only"),
     ({"generateExplanation": True}, 501, "generateExplanation"),
     ({"inputConfig": {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": "bq://a"}}}, 501, "BigQuery"),
+    (
+        {"inputConfig": {"instancesFormat": "bigquery", "gcsSource": {"uris": ["gs://a/b"]}}},
+        400,
+        "needs a bigquery_source",
+    ),
+    ({"model": "summing"}, 400, "Invalid Model resource name"),
+    ({"model": "publishers/google/models/gemini"}, 501, "a publisher's model"),
     ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, 400, "included_fields"),
     ({"instanceConfig": {"instanceType": "row"}}, 400, "instance_type"),
     ({"outputConfig": {"predictionsFormat": "csv"}}, 400, "'csv'"),

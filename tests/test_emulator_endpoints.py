@@ -1,5 +1,6 @@
 """Endpoints of the local Vertex AI: deployed models are servers that answer, through Google's client."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,11 +77,29 @@ def test_life_of_an_endpoint(locations: Any) -> None:
     assert refused(endpoints.create(parent=PARENT, body={}))[0] == 400
 
 
-def test_deployed_model_predicts(locations: Any, model: str) -> None:
+def test_endpoints_that_cannot_be_made(stable: Any) -> None:
+    """Traffic to nothing, two networks at once, a location that is none; a dedicated one has a name in the DNS."""
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"trafficSplit": {"5": 100}}, "not deployed on the endpoint"),
+        ({"network": "projects/1/global/networks/n", "enablePrivateServiceConnect": True}, "Only one of network"),
+    ]
+    for fields, text in wrong:
+        status, message = refused(stable.endpoints().create(parent=PARENT, body={"displayName": "e", **fields}))
+        assert (status, text in message) == (400, True), message
+    elsewhere = stable.endpoints().create(parent="projects/local-project/locations/mars", body={"displayName": "e"})
+    assert "The provided location ID 'mars'" in refused(elsewhere)[1]
+    dedicated = make_endpoint(stable, dedicatedEndpointEnabled=True)
+    dns = stable.endpoints().get(name=dedicated).execute()["dedicatedEndpointDns"]
+    assert dns == f"{dedicated.rpartition('/')[2]}.us-central1-123456789012.prediction.vertexai.goog"
+    clear(stable, dedicated)
+
+
+def test_deployed_model_predicts(local_cloud: LocalCloud, locations: Any, model: str) -> None:
     """A deployed model answers in the order of the instances, and says which model and version it was."""
     endpoint = make_endpoint(locations)
     endpoints = locations.endpoints()
-    done = deploy(locations, endpoint, model, id="4711", displayName="mine")
+    by_number = model.replace("local-project", "123456789012")
+    done = deploy(locations, endpoint, by_number, id="4711", displayName="mine")
     assert done["response"]["@type"].endswith(".DeployModelResponse")
     assert done["response"]["deployedModel"]["id"] == "4711"
     [entry] = endpoints.get(name=endpoint).execute()["deployedModels"]
@@ -95,6 +114,9 @@ def test_deployed_model_predicts(locations: Any, model: str) -> None:
         "modelVersionId": "1",
     }
     assert endpoints.rawPredict(endpoint=endpoint, body=ROWS).execute()["predictions"][0]["key"] == 7
+    address = f"{local_cloud.url}/aiplatform/v1/{endpoint}:rawPredict"
+    headers = requests.post(address, data=json.dumps(ROWS), timeout=60).headers
+    assert (headers["X-Vertex-AI-Model"], headers["X-Vertex-AI-Model-Version-Id"]) == (model, "1")
     status, message = refused(endpoints.predict(endpoint=endpoint, body={"instances": [{"features": [1.0], "key": 1}]}))
     assert (status, '{"error"' in message) == (400, True)
     assert refused(endpoints.predict(endpoint=endpoint, body={}))[0] == 400
@@ -141,6 +163,9 @@ def test_traffic_is_split(stable: Any, model: str) -> None:
     changed["updateMask"] = "dedicated_resources.max_replica_count"  # type: ignore[assignment]
     mutated = endpoints.mutateDeployedModel(endpoint=endpoint, body=changed).execute()["response"]["deployedModel"]
     assert mutated["dedicatedResources"] == {**SERVED, "maxReplicaCount": 4}
+    for mask in ("dedicated_resources.min_replica_count", "dedicatedResources.machineSpec.machineType", "displayName"):
+        fixed = {"deployedModel": {"id": "2"}, "updateMask": mask}
+        assert refused(endpoints.mutateDeployedModel(endpoint=endpoint, body=fixed))[0] == 400, mask
     clear(stable, endpoint)
     stable.models().deleteVersion(name=f"{model}@{version}").execute()
 
@@ -154,6 +179,8 @@ def test_deploy_refusals(stable: Any, model: str) -> None:
         ({"model": f"{model}@99", "dedicatedResources": SERVED}, {"0": 100}, 404, "@99"),
         ({"model": model, "automaticResources": {}}, {"0": 100}, 400, "'automatic_resources' is not supported"),
         ({"model": model, "dedicatedResources": MACHINE}, {"0": 100}, 400, "min_replica_count"),
+        ({"model": model, "dedicatedResources": {**SERVED, "maxReplicaCount": 0}}, {"0": 100}, 400, "less than"),
+        ({"model": model, "dedicatedResources": SERVED, "displayName": "x" * 129}, {"0": 100}, 400, "display_name"),
         ({"model": model, "dedicatedResources": SERVED}, {"0": 90}, 400, "add up to 100"),
         ({"model": model, "dedicatedResources": SERVED}, {"9": 100}, 400, "'9'"),
         ({"model": model, "dedicatedResources": SERVED, "id": "a"}, {"0": 100}, 400, "'a'"),

@@ -55,11 +55,10 @@ def test_upload_gives_the_models_resource(locations: Any, artifact: str) -> None
     model = locations.models().get(name=name).execute()
     assert {key: model[key] for key in body} == body
     assert (model["versionId"], model["versionAliases"]) == ("1", ["default"])
-    assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES"]
     formats = ["jsonl", "bigquery", "csv", "tf-record", "tf-record-gzip", "file-list"]
     assert model["supportedInputStorageFormats"] == formats
     assert model["supportedOutputStorageFormats"] == ["jsonl", "bigquery"]
-    assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES"]
+    assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES", "SHARED_RESOURCES"]
     assert {"createTime", "updateTime", "versionCreateTime", "versionUpdateTime", "etag"} <= set(model)
     locations.models().delete(name=name).execute()
     assert refused(locations.models().get(name=name))[0] == 404

@@ -27,8 +27,10 @@ from infra.emulator.errors import failed_precondition
 from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_artifacts import artifacts_folder, copy_artifact, link_tree, remove_artifact
 from infra.emulator.model_versions import find_version, get_model
+from infra.emulator.projects import full_name
 from infra.emulator.resources import Json
 from infra.emulator.vertex_lists import Listing, list_page
+from infra.emulator.vertex_places import check_location
 from infra.emulator.vertex_rules import numeric_id
 
 MOST_WORKERS = 64  # processes on this machine, of any number of replicas
@@ -45,12 +47,13 @@ LISTING = Listing(
 @handles("aiplatform.projects.locations.batchPredictionJobs.create")
 def create(call: Call) -> Json:
     """Accept a job and start it when its turn comes; it runs on copies of the model and of its input."""
+    check_location(call)
     check_request(call)
     require_vertex_key(call, call.body)
     number = numeric_id(call)
     folder = call.cloud.state / "jobs" / number
     now = call.cloud.now()
-    body = {**call.body, "name": f"{call.path['parent']}/batchPredictionJobs/{number}", "state": PENDING}
+    body = {**_kept(call), "name": f"{call.path['parent']}/batchPredictionJobs/{number}", "state": PENDING}
     body |= {"createTime": now, "updateTime": now}
     try:
         title, artifact_uri = _take_model(call, body, folder / "model")
@@ -60,6 +63,17 @@ def create(call: Call) -> Json:
         raise
     batch_queue.submit(call.cloud, body["name"])
     return body
+
+
+def _kept(call: Call) -> Json:
+    """Return what is sent with the model's name as paths have it, and without what is input only: a container."""
+    sent = dict(call.body)
+    if sent.get("model"):
+        sent["model"] = full_name(call.cloud, sent["model"])
+    if sent.get("unmanagedContainerModel"):
+        unmanaged = sent["unmanagedContainerModel"].items()
+        sent["unmanagedContainerModel"] = {name: value for name, value in unmanaged if name != "containerSpec"}
+    return sent
 
 
 def _take_model(call: Call, body: Json, target: Path) -> tuple[str, str]:

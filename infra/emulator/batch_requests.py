@@ -1,5 +1,7 @@
 """What a new batch prediction job is checked against: the service's rules, and what the local cloud can run of it."""
 
+import re
+
 from infra.emulator.batch_instance_rules import check_lines, config_findings
 from infra.emulator.calls import Call
 from infra.emulator.errors import ApiError, invalid, unimplemented
@@ -10,6 +12,8 @@ from infra.emulator.vertex_places import check_bucket_place, check_model_place, 
 from infra.emulator.vertex_rules import REQUIRED, Finding, display_name_findings, label_findings, refuse
 
 JOB = "batch_prediction_job"
+MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/models/[^/]+|(?:projects/[^/]+/locations/[^/]+/)?publishers/.+")
+BIGQUERY = "bigquery"
 SOURCES = ("gcsSource", "bigquerySource", "vertexMultimodalDatasetSource")
 DESTINATIONS = ("gcsDestination", "bigqueryDestination", "vertexMultimodalDatasetDestination")
 INPUT_FORMATS = SUPPORTED["supportedInputStorageFormats"]
@@ -57,6 +61,8 @@ def _model_findings(body: Json) -> list[Finding]:
     unmanaged = body.get("unmanagedContainerModel")
     if bool(body.get("model")) == bool(unmanaged):
         return [(f"{JOB}.model", "Exactly one of model and unmanaged_container_model must be set.")]
+    if body.get("model") and not MODEL.fullmatch(body["model"]):
+        return [(f"{JOB}.model", f"Invalid Model resource name: {body['model']!r}.")]
     if unmanaged and not unmanaged.get("artifactUri"):
         return [(f"{JOB}.unmanaged_container_model.artifact_uri", REQUIRED)]
     return []
@@ -67,6 +73,8 @@ def _input_findings(body: Json) -> list[Finding]:
     findings = _format_findings(config.get("instancesFormat"), INPUT_FORMATS, f"{path}.instances_format")
     if sum(source in config for source in SOURCES) != 1:
         return [*findings, (path, "Exactly one source must be set, for example gcs_source.")]
+    if (config.get("instancesFormat") == BIGQUERY) != ("bigquerySource" in config):
+        findings.append((path, "The format bigquery needs a bigquery_source, every other one a gcs_source."))
     uris = (config.get("gcsSource") or {}).get("uris") or []
     if "gcsSource" in config and not uris:
         findings.append((f"{path}.gcs_source.uris", REQUIRED))
@@ -82,6 +90,8 @@ def _output_findings(body: Json) -> list[Finding]:
     findings = _format_findings(config.get("predictionsFormat"), OUTPUT_FORMATS, f"{path}.predictions_format")
     if sum(destination in config for destination in DESTINATIONS) != 1:
         return [*findings, (path, "Exactly one destination must be set, for example gcs_destination.")]
+    if (config.get("predictionsFormat") == BIGQUERY) != ("bigqueryDestination" in config):
+        findings.append((path, "The format bigquery needs a bigquery_destination, every other one a gcs_destination."))
     if "gcsDestination" in config:
         uri = (config["gcsDestination"] or {}).get("outputUriPrefix", "")
         findings += _uri_findings(uri, f"{path}.gcs_destination.output_uri_prefix")
@@ -123,6 +133,7 @@ def _check_carried(body: Json) -> None:
     """Refuse what the service does and the local cloud does not, before anything is done half."""
     source, destination = body["inputConfig"], body["outputConfig"]
     reasons = {
+        "a publisher's model": "publishers/" in (body.get("model") or ""),
         "a BigQuery or data set source": "gcsSource" not in source or source["instancesFormat"] == "bigquery",
         "a BigQuery or data set destination": (
             "gcsDestination" not in destination or destination["predictionsFormat"] == "bigquery"

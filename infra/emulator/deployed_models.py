@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 
-from infra.emulator import model_servers, operations
+from infra.emulator import operations
 from infra.emulator.calls import Call, handles
-from infra.emulator.deployments import server_key
+from infra.emulator.dedicated_resources import FIELD, changed
+from infra.emulator.deployed_servers import leave
 from infra.emulator.endpoints import get_endpoint, put_endpoint, split_findings
 from infra.emulator.errors import failed_precondition, not_found
 from infra.emulator.resources import Json
-from infra.emulator.vertex_rules import apply_mask, refuse, required_mask
+from infra.emulator.vertex_rules import found_errors, refuse
 
-MUTABLE = ("dedicatedResources", "disableContainerLogging", "enableContainerLogging")
+LOGGING = {"v1": "disableContainerLogging", "v1beta1": "enableContainerLogging"}
 
 
 @handles("aiplatform.projects.locations.endpoints.undeployModel")
@@ -19,14 +20,14 @@ def undeploy(call: Call) -> Json:
     name, deployed_id = call.path["endpoint"], call.body.get("deployedModelId", "")
     with call.resources.transaction():
         endpoint = get_endpoint(call.resources, name)
-        _deployed(endpoint, deployed_id)
+        entry = _deployed(endpoint, deployed_id)
         rest = [entry for entry in endpoint["deployedModels"] if entry["id"] != deployed_id]
         split = call.body.get("trafficSplit") or endpoint.get("trafficSplit", {})
         _check_no_traffic(split, deployed_id, rest)
         split = {entry: share for entry, share in split.items() if entry != deployed_id} if rest else {}
         refuse(split_findings(split, [entry["id"] for entry in rest], "traffic_split"))
         put_endpoint(call.cloud.now(), call.resources, _with(endpoint, rest, split))
-    model_servers.remove(server_key(name, deployed_id))
+        leave(call.resources, name, entry)
     return operations.finished(call, "UndeployModelOperationMetadata", "UndeployModelResponse", parent=name)
 
 
@@ -53,13 +54,16 @@ def _with(endpoint: Json, deployed: list[Json], split: Mapping[str, int]) -> Jso
 
 @handles("aiplatform.projects.locations.endpoints.mutateDeployedModel")
 def mutate(call: Call) -> Json:
-    """Change replica counts and logging of a deployed model; its server stays as it is."""
-    paths = required_mask(call.body.get("updateMask", ""), MUTABLE)
-    sent = call.body.get("deployedModel") or {}
+    """Change the scaling and the logging of a deployed model; its server stays as it is."""
+    sent, mask = call.body.get("deployedModel") or {}, call.body.get("updateMask", "")
     with call.resources.transaction():
         endpoint = get_endpoint(call.resources, call.path["endpoint"])
-        changed = apply_mask(_deployed(endpoint, sent.get("id", "")), sent, paths)
-        deployed = [changed if entry["id"] == changed["id"] else entry for entry in endpoint["deployedModels"]]
+        stored = _deployed(endpoint, sent.get("id", ""))
+        entry = changed(stored, sent, mask, call.version, (LOGGING[call.version],), "deployed_model")
+        if FIELD in entry and FIELD not in stored:
+            text = "The machines are those of its DeploymentResourcePool: change them there."
+            raise found_errors([("deployed_model.dedicated_resources", text)])
+        deployed = [entry if other["id"] == entry["id"] else other for other in endpoint["deployedModels"]]
         put_endpoint(call.cloud.now(), call.resources, {**endpoint, "deployedModels": deployed})
     metadata, response = "MutateDeployedModelOperationMetadata", "MutateDeployedModelResponse"
-    return operations.finished(call, metadata, response, {"deployedModel": changed}, parent=endpoint["name"])
+    return operations.finished(call, metadata, response, {"deployedModel": entry}, parent=endpoint["name"])

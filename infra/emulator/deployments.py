@@ -5,26 +5,37 @@ import threading
 from concurrent.futures import Future
 
 from infra.emulator import model_servers, operations
-from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles, on_start
+from infra.emulator.calls import Call, Cloud, handles, on_start
+from infra.emulator.dedicated_resources import completed, resource_findings
+from infra.emulator.deployed_servers import DEPLOY, serve, server_key, server_of
 from infra.emulator.endpoints import get_endpoint, put_endpoint, split_findings
 from infra.emulator.errors import ApiError, already_exists, failed_precondition, invalid
-from infra.emulator.model_artifacts import artifacts_folder
-from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS, Version, find_version, get_model
+from infra.emulator.model_versions import (
+    DEPLOYMENTS,
+    ENDPOINTS,
+    SHARED,
+    Version,
+    find_version,
+    get_model,
+    resource_types,
+)
+from infra.emulator.projects import full_name
+from infra.emulator.resource_pools import deployed_to, get_pool
 from infra.emulator.resources import Json
 from infra.emulator.vertex_places import check_model_place, location_of
-from infra.emulator.vertex_rules import REQUIRED, Finding, numeric_id, refuse
+from infra.emulator.vertex_rules import REQUIRED, Finding, display_name_findings, numeric_id, refuse
 
 STARTING = {"deploymentStage": "STARTING_MODEL_SERVER"}
-DEPLOY = "aiplatform.projects.locations.endpoints.deployModel"
 DEPLOYED_ID = re.compile(r"[0-9]{1,10}")
-OTHER_RESOURCES = {"automaticResources": "automatic_resources", "sharedResources": "shared_resources"}
+KINDS = ("dedicatedResources", "automaticResources", "sharedResources")
 
 
 @handles(DEPLOY)
 def deploy(call: Call) -> Json:
     """Deploy a model version: the operation is done when its server answers."""
     name = call.path["endpoint"]
-    sent = call.body.get("deployedModel") or {}
+    sent = dict(call.body.get("deployedModel") or {})
+    sent |= {field: full_name(call.cloud, sent[field]) for field in ("model", "sharedResources") if field in sent}
     split = call.body.get("trafficSplit") or {}
     with call.resources.transaction():
         endpoint = get_endpoint(call.resources, name)
@@ -32,6 +43,8 @@ def deploy(call: Call) -> Json:
         check_model_place(sent["model"], location_of(name))
         version = find_version(call.resources, sent["model"])
         _check_resources(sent, version)
+        if "sharedResources" in sent:
+            _check_pool(call, endpoint, sent["sharedResources"], version)
         entry = _entry(call, sent, version)
         _check_free(call, endpoint, entry["id"])
         known = ["0", *(other["id"] for other in endpoint.get("deployedModels", []))]
@@ -49,31 +62,28 @@ def deploy(call: Call) -> Json:
     return operation
 
 
-def server_key(endpoint: str, deployed_id: str) -> str:
-    """Return the name by which a deployed model's server is known."""
-    return f"{endpoint}/deployedModels/{deployed_id}"
-
-
 def _findings(sent: Json) -> list[Finding]:
     path = "deployed_model"
     findings = [] if sent.get("model") else [(f"{path}.model", REQUIRED)]
     if sent.get("id") and not DEPLOYED_ID.fullmatch(sent["id"]):
         findings.append((f"{path}.id", f"The deployed model id {sent['id']!r} is not 1 to 10 digits."))
+    if sent.get("displayName"):
+        findings += display_name_findings(sent, path)
+    if sum(kind in sent for kind in KINDS) > 1:
+        findings.append((path, "Only one of dedicated_resources, automatic_resources and shared_resources can be set."))
     return findings
 
 
 def _check_resources(sent: Json, version: Version) -> None:
-    for field, name in OTHER_RESOURCES.items():
-        if field in sent:
-            raise invalid(f"'{name}' is not supported for Model {version.model}. Use dedicated_resources.")
-    resources = sent.get("dedicatedResources") or {}
-    path = "deployed_model.dedicated_resources"
-    findings = []
-    if not (resources.get("machineSpec") or {}).get("machineType"):
-        findings.append((f"{path}.machine_spec.machine_type", REQUIRED))
-    if resources.get("minReplicaCount", 0) < 1:
-        findings.append((f"{path}.min_replica_count", "It must be at least 1."))
-    refuse(findings)
+    if "automaticResources" in sent:
+        raise invalid(f"'automatic_resources' is not supported for Model {version.model}. Use dedicated_resources.")
+    if "sharedResources" in sent:
+        if SHARED not in resource_types(version.body):
+            what = f"'shared_resources' is not supported for Model {version.model}"
+            raise invalid(f"{what}: only models with a prebuilt container share machines. Use dedicated_resources.")
+    else:
+        path = "deployed_model.dedicated_resources"
+        refuse(resource_findings(sent.get("dedicatedResources") or {}, path))
     if not version.artifact:
         msg = (
             f"Model {version.name} has no artifactUri: the local cloud serves SavedModels, it runs no container images."
@@ -81,18 +91,32 @@ def _check_resources(sent: Json, version: Version) -> None:
         raise failed_precondition(msg)
 
 
+def _check_pool(call: Call, endpoint: Json, name: str, version: Version) -> None:
+    """Refuse a pool that is elsewhere, has another key than the endpoint, or runs another container."""
+    pool = get_pool(call.resources, name)
+    if name.partition("/deploymentResourcePools/")[0] != endpoint["name"].partition("/endpoints/")[0]:
+        raise invalid(f"The DeploymentResourcePool and the Endpoint must be in one location: {name}")
+    if pool.get("encryptionSpec") != endpoint.get("encryptionSpec"):
+        raise failed_precondition("The Endpoint and the DeploymentResourcePool must have the same encryption_spec.")
+    image = version.body["containerSpec"]["imageUri"]
+    for _, entry in deployed_to(call.resources, name):
+        other = find_version(call.resources, f"{entry['model']}@{entry['modelVersionId']}")
+        if other.body["containerSpec"]["imageUri"] != image:
+            running = other.body["containerSpec"]["imageUri"]
+            raise failed_precondition(f"Models of one DeploymentResourcePool have one container image: {running}")
+
+
 def _entry(call: Call, sent: Json, version: Version) -> Json:
     """Return the DeployedModel as clients see it later."""
-    resources = dict(sent["dedicatedResources"])
-    resources.setdefault("maxReplicaCount", resources["minReplicaCount"])
+    machines = {} if "sharedResources" in sent else {"dedicatedResources": completed(sent["dedicatedResources"])}
     return {
         **sent,
-        "id": sent.get("id") or numeric_id(call)[-10:],
+        **machines,
+        "id": sent.get("id") or numeric_id(call),
         "model": version.model,
         "modelVersionId": version.id,
         "displayName": sent.get("displayName") or get_model(call.resources, version.model)["displayName"],
         "createTime": call.cloud.now(),
-        "dedicatedResources": resources,
     }
 
 
@@ -105,36 +129,8 @@ def _check_free(call: Call, endpoint: Json, deployed_id: str) -> None:
 
 def _begin(cloud: Cloud, record: Json) -> None:
     """Start the server; a thread of its own ends the operation when it answers, or does not."""
-    future = _serve(cloud, record["endpoint"], record["deployedModel"])
+    future = serve(cloud, record["endpoint"], record["deployedModel"])
     threading.Thread(target=_finish, args=(cloud, record, future), daemon=True).start()
-
-
-def _serve(cloud: Cloud, endpoint: str, entry: Json) -> Future[model_servers.Running]:
-    key = server_key(endpoint, entry["id"])
-    version = find_version(cloud.resources, f"{entry['model']}@{entry['modelVersionId']}")
-    return model_servers.start(key, _launch(cloud, endpoint, entry["id"], version))
-
-
-def _launch(cloud: Cloud, endpoint: str, deployed_id: str, version: Version) -> model_servers.Launch:
-    container = version.body.get("containerSpec") or {}
-    endpoint_id = endpoint.rpartition("/")[2]
-    default_route = f"/v1/endpoints/{endpoint_id}/deployedModels/{deployed_id}"
-    health = container.get("healthRoute") or default_route
-    predict = container.get("predictRoute") or f"{default_route}:predict"
-    environment = {
-        **{entry["name"]: entry.get("value", "") for entry in container.get("env", [])},
-        "AIP_MODE": "PREDICTION",
-        "AIP_PROJECT_NUMBER": PROJECT_NUMBER,
-        "AIP_ENDPOINT_ID": endpoint_id,
-        "AIP_DEPLOYED_MODEL_ID": deployed_id,
-        "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact),
-        "AIP_HTTP_HOST": "127.0.0.1",
-        "AIP_HTTP_PORT": "0",
-        "AIP_HEALTH_ROUTE": health,
-        "AIP_PREDICT_ROUTE": predict,
-    }
-    folder = cloud.state / "servers" / f"{endpoint_id}-{deployed_id}"
-    return model_servers.Launch(folder, environment, health, predict, model_servers.slow_start(cloud, DEPLOY))
 
 
 def _finish(cloud: Cloud, record: Json, future: Future[model_servers.Running]) -> None:
@@ -153,7 +149,7 @@ def _finish(cloud: Cloud, record: Json, future: Future[model_servers.Running]) -
             message = error.message if isinstance(error, ApiError) else str(error)
             operations.fail(cloud, record["operation"], failed_precondition(message))
     if error is not None:
-        model_servers.remove(key)
+        model_servers.remove(server_of(record["endpoint"], record["deployedModel"]), future)
 
 
 def _attach(cloud: Cloud, record: Json) -> None:
@@ -172,6 +168,6 @@ def resume(cloud: Cloud) -> None:
     """Serve again what was deployed, and go on with deployments that were under way."""
     for name, endpoint in cloud.resources.list(ENDPOINTS):
         for entry in endpoint.get("deployedModels", []):
-            _serve(cloud, name, entry)
+            serve(cloud, name, entry)
     for _, record in cloud.resources.list(DEPLOYMENTS):
         _begin(cloud, record)

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from infra.emulator import operations
-from infra.emulator.calls import Call, handles
+from infra.emulator.calls import PROJECT_NUMBER, Call, handles
 from infra.emulator.errors import already_exists, failed_precondition, not_found
 from infra.emulator.kms_access import require_vertex_key
 from infra.emulator.model_versions import DEPLOYMENTS, ENDPOINTS
 from infra.emulator.policies import forget_policy
 from infra.emulator.resources import Json, Resources
 from infra.emulator.vertex_lists import Listing, list_page
+from infra.emulator.vertex_places import check_location, location_of
 from infra.emulator.vertex_rules import (
     Finding,
     apply_mask,
@@ -24,6 +25,7 @@ from infra.emulator.vertex_rules import (
 )
 
 ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,9}")
+SPLIT = "endpoint.traffic_split"
 UPDATABLE = (
     "displayName",
     "description",
@@ -72,19 +74,34 @@ def split_findings(split: Mapping[str, int], known: Iterable[str], path: str) ->
 @handles("aiplatform.projects.locations.endpoints.create")
 def create(call: Call) -> Json:
     """Create an endpoint, with the id that the caller chose or a new one."""
+    check_location(call)
     endpoint_id = call.parameter("endpointId")
     findings = display_name_findings(call.body, "endpoint") + label_findings(call.body, "endpoint")
     if endpoint_id and not ENDPOINT_ID.fullmatch(endpoint_id):
         rule = "up to 63 characters of [a-z0-9-] starting with a letter, or up to 10 digits without leading zeros"
         findings.append(("endpoint_id", f"The endpoint id {endpoint_id!r} is not valid: {rule}."))
-    refuse(findings)
+    refuse(findings + _network_findings(call.body) + split_findings(call.body.get("trafficSplit", {}), (), SPLIT))
     require_vertex_key(call, call.body)
     name = f"{call.path['parent']}/endpoints/{endpoint_id or numeric_id(call)}"
     now = call.cloud.now()
     body = {**call.body, "name": name, "createTime": now, "updateTime": now, "etag": new_etag()}
+    if body.get("dedicatedEndpointEnabled"):
+        region = location_of(name)
+        body["dedicatedEndpointDns"] = f"{name.rpartition('/')[2]}.{region}-{PROJECT_NUMBER}.prediction.vertexai.goog"
     if not call.resources.insert(ENDPOINTS, name, body):
         raise already_exists(f"The Endpoint already exists: {name}")
     return operations.finished(call, "CreateEndpointOperationMetadata", "Endpoint", body)
+
+
+def _network_findings(body: Json) -> list[Finding]:
+    ways = {
+        "network": bool(body.get("network")),
+        "enable_private_service_connect": bool(body.get("enablePrivateServiceConnect")),
+        "private_service_connect_config": "privateServiceConnectConfig" in body,
+    }
+    if ways["network"] and sum(ways.values()) > 1:
+        return [("endpoint.network", f"Only one of {', '.join(ways)} can be set.")]
+    return []
 
 
 @handles("aiplatform.projects.locations.endpoints.get")
@@ -122,7 +139,7 @@ def _updated(call: Call, sent: Json, paths: list[str]) -> Json:
         findings = display_name_findings(changed, "endpoint") + label_findings(changed, "endpoint")
         if "trafficSplit" in {path.split(".")[0] for path in paths}:
             deployed = [entry["id"] for entry in changed.get("deployedModels", [])]
-            findings += split_findings(changed.get("trafficSplit", {}), deployed, "endpoint.traffic_split")
+            findings += split_findings(changed.get("trafficSplit", {}), deployed, SPLIT)
         refuse(findings)
         return put_endpoint(call.cloud.now(), call.resources, changed)
 

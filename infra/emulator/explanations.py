@@ -51,6 +51,9 @@ def _named(call: Call, endpoint: Json, deployed: Json) -> tuple[Json, Json]:
 
 def _spec(call: Call, deployed: Json) -> Json:
     """Return how a deployed model is to be explained: by its own spec, its model's, and what the call overrides."""
+    if "sharedResources" in deployed:
+        what = f"The DeployedModel {deployed['id']!r} does not support explanation"
+        raise failed_precondition(f"{what}: models that share a DeploymentResourcePool are not explained.")
     version = find_version(call.resources, f"{deployed['model']}@{deployed['modelVersionId']}")
     spec = {**(version.body.get("explanationSpec") or {}), **(deployed.get("explanationSpec") or {})}
     if not spec:

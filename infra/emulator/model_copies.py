@@ -10,6 +10,7 @@ from infra.emulator.model_artifacts import artifacts_folder, copy_folder, remove
 from infra.emulator.model_versions import Version, find_version, get_model, put_version
 from infra.emulator.models import MODEL_FIELDS, id_findings, place, store
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri
+from infra.emulator.projects import full_name
 from infra.emulator.resources import Json
 from infra.emulator.vertex_rules import REQUIRED, found_errors, refuse
 
@@ -23,7 +24,7 @@ def copy(call: Call) -> Any:
     if not call.body.get("sourceModel"):
         raise found_errors([("source_model", REQUIRED)])
     refuse(id_findings(call.body))
-    source = find_version(call.resources, call.body["sourceModel"])
+    source = find_version(call.resources, full_name(call.cloud, call.body["sourceModel"]))
     model = place(call)
     folder = copy_folder(call.cloud, artifacts_folder(call.cloud) / source.artifact) if source.artifact else None
     own = {name: value for name, value in get_model(call.resources, source.model).items() if name in MODEL_FIELDS}

@@ -49,9 +49,15 @@ _stopping = threading.Event()
 _servers: dict[str, tuple[Launch, Future[Running]]] = {}
 
 
-def start(key: str, launch: Launch) -> Future[Running]:
-    """Start the server of a deployed model, in the background; the future fails with why it never became ready."""
+def start(key: str, launch: Launch, *, shared: bool = False) -> Future[Running]:
+    """Start the server of a deployed model, in the background; the future fails with why it never became ready.
+
+    A shared one that runs, or is being started, is not started again.
+    """
     with _lock:
+        _, running = _servers.get(key, (None, None))
+        if shared and running and not (running.done() and running.exception()):
+            return running
         future = _pool.submit(_launch, launch)
         _servers[key] = (launch, future)
         return future
@@ -72,9 +78,11 @@ def stopping() -> bool:
     return _stopping.is_set()
 
 
-def remove(key: str) -> None:
-    """Stop a deployed model's server once it has answered what it was asked."""
+def remove(key: str, only: Future[Running] | None = None) -> None:
+    """Stop a deployed model's server once it has answered what it was asked; with `only`, no other than that one."""
     with _lock:
+        if only and _servers.get(key, (None, None))[1] is not only:
+            return
         launch, future = _servers.pop(key, (None, None))
     if launch and future:
         _pool.submit(_end, launch, future)

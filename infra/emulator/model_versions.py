@@ -15,10 +15,14 @@ DEPLOYMENTS = "aiplatform.deployments"  # deployments whose server is not ready 
 DEFAULT = "default"
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 
+# Google's own TensorFlow containers: what they run can share machines, and the SDK asks for that before it does.
+PREBUILT = re.compile(
+    r"(?:us|europe|asia)-docker\.pkg\.dev/vertex-ai(?:-restricted)?/prediction/tf(?:2|_opt)-[cg]pu\..+"
+)
+DEDICATED, SHARED = "DEDICATED_RESOURCES", "SHARED_RESOURCES"
 # What the service reports for a custom TensorFlow model.
 SUPPORTED = {
     "supportedExportFormats": [{"id": "custom-trained", "exportableContents": ["ARTIFACT"]}],
-    "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
     "supportedInputStorageFormats": ["jsonl", "bigquery", "csv", "tf-record", "tf-record-gzip", "file-list"],
     "supportedOutputStorageFormats": ["jsonl", "bigquery"],
 }
@@ -91,8 +95,15 @@ def view(resources: Resources, version: Version) -> Json:
         for endpoint, entry in deployments(resources, version.model)
         if entry.get("modelVersionId") == version.id
     ]
-    seen = {"name": version.model, **model, **version.body, **SUPPORTED}
+    types = {"supportedDeploymentResourcesTypes": resource_types(version.body)}
+    seen = {"name": version.model, **model, **version.body, **SUPPORTED, **types}
     return seen | ({"labels": labels} if labels else {}) | ({"deployedModels": deployed} if deployed else {})
+
+
+def resource_types(body: Json) -> list[str]:
+    """Return which machines a version can be deployed to: its own, or also those that others use."""
+    image = (body.get("containerSpec") or {}).get("imageUri", "")
+    return [DEDICATED, SHARED] if PREBUILT.fullmatch(image) else [DEDICATED]
 
 
 def named(body: Json, reference: str) -> Json:

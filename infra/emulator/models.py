@@ -25,9 +25,10 @@ from infra.emulator.model_versions import (
     versions_of,
     view,
 )
+from infra.emulator.projects import full_name
 from infra.emulator.resources import Json
 from infra.emulator.vertex_lists import Listing, list_page
-from infra.emulator.vertex_places import check_bucket_place, location_of
+from infra.emulator.vertex_places import check_bucket_place, check_location, location_of
 from infra.emulator.vertex_rules import (
     REQUIRED,
     Finding,
@@ -82,6 +83,7 @@ LISTING = Listing(
 def upload(call: Call) -> Any:
     """Make a model, or a version of the model that `parentModel` names, from a copy of its artifact."""
     sent = call.body.get("model") or {}
+    check_location(call)
     refuse(_findings(call.body, sent))
     check_aliases(sent.get("versionAliases", []), "model" + ".version_aliases")
     require_vertex_key(call, sent)
@@ -132,7 +134,7 @@ def place(call: Call) -> str:
     """Return the name of the model that an upload or a copy makes or extends. Raises 404, or 409 where it is taken."""
     parent = call.body.get("parentModel")
     if parent:
-        model, _ = split_reference(parent)
+        model, _ = split_reference(full_name(call.cloud, parent))
         get_model(call.resources, model)
         return model
     model = f"{call.path['parent']}/models/{call.body.get('modelId') or numeric_id(call)}"

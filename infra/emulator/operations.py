@@ -32,6 +32,7 @@ INVALID_ARGUMENT, CANCELLED = 3, 1
 _VERTEX = ("get", "list", "delete", "cancel", "wait")
 _COLLECTIONS = {
     "aiplatform.projects.locations": _VERTEX,
+    "aiplatform.projects.locations.deploymentResourcePools": _VERTEX,
     "aiplatform.projects.locations.endpoints": _VERTEX,
     "aiplatform.projects.locations.models": _VERTEX,
     "artifactregistry.projects.locations": ("get", "cancel"),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from infra.emulator import model_servers
 from infra.emulator.calls import Call, handles
-from infra.emulator.deployments import server_key
+from infra.emulator.deployed_servers import server_of
 from infra.emulator.endpoints import get_endpoint
 from infra.emulator.errors import ApiError, failed_precondition, invalid
 from infra.emulator.model_versions import get_model
@@ -46,10 +46,13 @@ def raw_predict(call: Call) -> Response:
     """Hand the body to the model's server as it came, and its answer back."""
     endpoint, deployed = chosen(call)
     answer = asked(endpoint, deployed, _unwrapped(call))
-    headers = {"X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2]}
-    return Response(
-        answer, headers=headers | {"X-Vertex-AI-Deployed-Model-Id": deployed["id"]}, media_type="application/json"
-    )
+    headers = {
+        "X-Vertex-AI-Endpoint-Id": endpoint["name"].rpartition("/")[2],
+        "X-Vertex-AI-Deployed-Model-Id": deployed["id"],
+        "X-Vertex-AI-Model": deployed["model"],  # these two are read by the SDK
+        "X-Vertex-AI-Model-Version-Id": deployed["modelVersionId"],
+    }
+    return Response(answer, headers=headers, media_type="application/json")
 
 
 def _as_values(call: Call) -> bytes:
@@ -93,7 +96,7 @@ def chosen(call: Call) -> tuple[Json, Json]:
 
 def asked(endpoint: Json, deployed: Json, body: bytes) -> bytes:
     """Return what the deployed model's server answers; raises ApiError 400 with its words where it refuses."""
-    status, answer = model_servers.predict(server_key(endpoint["name"], deployed["id"]), body)
+    status, answer = model_servers.predict(server_of(endpoint["name"], deployed), body)
     if status != 200:  # the service hands on what the container said, whatever its status
         raise invalid(answer.decode(errors="replace"))
     if len(answer) > LIMIT:

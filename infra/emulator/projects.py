@@ -32,6 +32,11 @@ def by_id(cloud: Cloud, path: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def full_name(cloud: Cloud, name: str) -> str:
+    """Return a resource's name in a body as paths have it, by the project's id."""
+    return by_id(cloud, {"name": name})["name"]
+
+
 def project_id(cloud: Cloud, project: str) -> str:
     """Return a project's id; the number means the project that was named last."""
     project = project.removeprefix("projects/")

@@ -6,7 +6,7 @@ From Google's pages "IAM roles for Cloud Storage" and "Vertex AI access control 
 from fnmatch import fnmatchcase
 
 READ_OBJECTS = ("storage.objects.get", "storage.objects.list")
-READ_VERTEX = ("aiplatform.*.get", "aiplatform.*.list")
+READ_VERTEX = ("aiplatform.*.get", "aiplatform.*.list", "aiplatform.deploymentResourcePools.queryDeployedModels")
 BUCKET_READS = ("storage.buckets.get", "storage.objects.list", "storage.multipartUploads.list")
 PARTS = ("storage.multipartUploads.abort", "storage.multipartUploads.create", "storage.multipartUploads.listParts")
 

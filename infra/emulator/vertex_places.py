@@ -6,10 +6,12 @@ contains the location.
 
 import re
 
-from infra.emulator.calls import Cloud
+from infra.emulator.calls import Call, Cloud
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.objects import find_bucket
 from infra.emulator.resources import Json
+from infra.emulator.vertex_locations import REGIONS
+from infra.emulator.vertex_rules import refuse
 
 # What Cloud Storage's multi-regions and predefined pairs contain, by its page of locations.
 MULTI_REGIONS = {"us": "us-", "eu": "europe-", "asia": "asia-"}
@@ -29,6 +31,18 @@ def location_of(name: str) -> str:
     """Return the location that a resource's name says, empty where it says none."""
     found = LOCATION.match(name)
     return found[1] if found else ""
+
+
+def check_location(call: Call) -> None:
+    """Refuse to make a resource in a location that there is none of: an address of such a one would not be found.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT, in the form of the service's refusal of another endpoint's location.
+    """
+    location = location_of(call.path["parent"])
+    if location not in REGIONS:
+        known = f"Valid location IDs: {', '.join(REGIONS)}."
+        refuse([("parent", f"The provided location ID {location!r} doesn't match an endpoint. {known}")])
 
 
 def check_bucket_place(cloud: Cloud, uri: str, location: str) -> None:
