@@ -12,7 +12,8 @@ from infra.errors import InfraError
 from infra.google_apis import connection_to, every
 from infra.google_client import Json, PredictionApiError, client, execute
 from infra.local_cloud import health, require
-from infra.locations import covers, place_of
+from infra.locations import place_of
+from infra.places.multi_regions import covers
 from infra.serving_image import has_registry
 from infra.settings import Settings, from_config
 from infra.stacks import Stack, read_stack

@@ -135,4 +135,3 @@ def test_what_is_not_there_cannot_be_restored(client: storage.Client, cloud: Loc
     with pytest.raises(BadRequest):
         list(bucket.list_blobs(soft_deleted=True, versions=True))
     assert call(cloud, "POST", f"/storage/v1/b/{bucket.name}/o/a/restore").status_code == 400
-    assert call(cloud, "POST", f"/storage/v1/b/{bucket.name}/o/bulkRestore", json={}).status_code == 501

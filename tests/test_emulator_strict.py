@@ -314,6 +314,8 @@ class _Signer(crypt.Signer):
         ("storage.objects.insert", "storage.objects.create"),
         ("storage.buckets.getIamPolicy", "storage.buckets.getIamPolicy"),
         ("storage.buckets.testIamPermissions", ""),
+        ("storage.buckets.operations.list", "storage.bucketOperations.list"),
+        ("storage.objects.bulkRestore", "storage.objects.restore"),
         ("aiplatform.projects.locations.models.upload", "aiplatform.models.upload"),
         ("aiplatform.projects.locations.endpoints.predict", "aiplatform.endpoints.predict"),
         ("aiplatform.projects.locations.batchPredictionJobs.create", "aiplatform.batchPredictionJobs.create"),

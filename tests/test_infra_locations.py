@@ -7,7 +7,8 @@ import pytest
 
 from infra import batch_runs
 from infra.batch_runs import submit
-from infra.locations import check_places, covers, place_of
+from infra.locations import check_places, place_of
+from infra.places.multi_regions import covers
 from infra.stacks import StackError
 from infra.storage_client import storage_client
 from tests.cloud import LocalCloud

@@ -60,6 +60,12 @@ def test_emulator_imports_nothing_of_the_engine_or_the_program() -> None:
     assert importers("infra/emulator", "infra.engine", *others) == []
 
 
+def test_facts_about_places_stand_alone() -> None:
+    """What the program and the local cloud both know knows neither."""
+    others = [name for name in imported(ROOT / "infra/places/multi_regions.py") if name.startswith(("infra", "model"))]
+    assert others == []
+
+
 def test_only_jobs_starts_models_programs() -> None:
     """Inside the emulator `model.batch_predict` and `model.serve` are named in one file."""
     emulator = [path for path in SOURCES if path.is_relative_to(ROOT / "infra/emulator")]

@@ -14,6 +14,7 @@ WRITES = {*READS_SOURCE, "storage.objects.insert", "storage.objects.compose", "s
 LISTS = {"bucketAccessControls": "buckets", "defaultObjectAccessControls": "buckets", "objectAccessControls": "objects"}
 READ_LIST = ("get", "getIamPolicy")
 CHANGE_LIST = (*READ_LIST, "setIamPolicy", "update")
+BULK_RESTORE = ("storage.buckets.restore", "storage.objects.create")
 SHOW_LISTS = {f"storage.{kind}.{verb}" for kind in ("buckets", "objects") for verb in ("get", "list")}
 
 
@@ -31,6 +32,8 @@ def accesses(cloud: Cloud, meant: Meaning, project: str, query: Mapping[str, str
         resource = "" if bucket else next(iter(path.values()), "").partition("@")[0]
         wanted = Access(permission, project, bucket, path.get("object", ""), prefix, _generation(query), resource)
         yield wanted
+        if meant.method == "storage.objects.bulkRestore":
+            yield from (replace(wanted, permission=needed, name=None) for needed in BULK_RESTORE)
         if meant.method in SHOW_LISTS and query.get("projection") == "full":
             kind = permission.split(".")[1]
             name = path.get("object", "" if kind == "buckets" else None)

@@ -9,7 +9,7 @@ from infra.emulator.calls import Call, handles
 from infra.emulator.errors import aborted, failed_precondition, invalid
 from infra.emulator.projects import project_id
 from infra.emulator.resources import Json
-from infra.emulator.vertex_rules import camel_case
+from infra.emulator.spelling import camel_case
 
 KIND = "iam.roles"
 ROLE_ID = re.compile(r"[a-zA-Z0-9_.]{3,64}", re.ASCII)

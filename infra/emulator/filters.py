@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.emulator.errors import invalid
 from infra.emulator.resources import Json
-from infra.emulator.vertex_rules import camel_case
+from infra.emulator.spelling import camel_case
 
 Test = Callable[[Json], bool]
 Read = Callable[[Json], Any]

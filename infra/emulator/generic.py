@@ -10,6 +10,7 @@ from typing import Any
 from infra.emulator.calls import Call
 from infra.emulator.errors import already_exists, invalid, not_found
 from infra.emulator.filters import matcher
+from infra.emulator.spelling import camel_case
 
 Json = dict[str, Any]
 
@@ -95,7 +96,7 @@ def patched(body: Json, changes: Json, mask: str, *, mutable: Iterable[str] | No
 
 def keys(path: str) -> list[str]:
     """Split a dotted field path into camelCase names."""
-    return [re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), part) for part in path.strip().split(".")]
+    return [camel_case(part) for part in path.strip().split(".")]
 
 
 def read(body: Any, path: Sequence[str]) -> Any:

@@ -5,7 +5,8 @@ from functools import lru_cache
 
 from infra.emulator.discovery import Document, Method
 from infra.emulator.scalars import UnfitError, scalar
-from infra.emulator.validation import Check, snake_case
+from infra.emulator.spelling import snake_case
+from infra.emulator.validation import Check
 
 
 def checked_query(

@@ -8,6 +8,7 @@ from typing import Any
 from infra.emulator.discovery import Document, Method
 from infra.emulator.errors import invalid
 from infra.emulator.resources import Json
+from infra.emulator.spelling import camel_case
 
 Mask = dict[str, Any]  # field -> mask of what is below it; an empty mask is everything
 DEEPEST = 50
@@ -46,7 +47,7 @@ def _selectors(tokens: list[str], mask: Mask, depth: int) -> list[str]:
             raise _refused(" ".join(tokens[:3]))
         below = mask
         for name in re.split(r"[/.]", tokens[0]):
-            below = below.setdefault(_camel(name), {})
+            below = below.setdefault(camel_case(name), {})
         tokens = tokens[1:]
         if tokens[:1] == ["("]:
             tokens = _selectors(tokens[1:], below, depth + 1)
@@ -86,10 +87,6 @@ def selected(value: Any, mask: Mask) -> Any:
         if below is not None:
             kept[name] = selected(item, below)
     return kept
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
 def _refused(what: str) -> Exception:

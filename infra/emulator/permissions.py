@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from infra.emulator import clock
 from infra.emulator.access_rules import is_prevented, is_uniform
@@ -50,6 +51,8 @@ VERBS = {
 def permission_of(method: str) -> str:
     """Return the permission of a method of storage or aiplatform, empty where it needs none."""
     api, *_, kind, verb = method.split(".")
+    if method.startswith("storage.buckets.operations."):
+        return f"storage.bucketOperations.{verb}"
     if api not in CHECKED or kind in ("operations", "locations", "serviceAccount"):
         return ""
     wanted = VERBS.get(verb, verb)
@@ -100,8 +103,11 @@ def has(cloud: Cloud, caller: Caller, wanted: Access, unread: list[str] | None =
     )
 
 
-def held(call: Call, asked: Iterable[str], project: str, bucket: str = "", resource: str = "") -> list[str]:
-    """Return which of the permissions the caller has: all, but for those that strict mode checks and refuses."""
+def held(call: Call, asked: Iterable[str], project: str, bucket: str = "", **about: Any) -> list[str]:
+    """Return which of the permissions the caller has: all, but for those that strict mode checks and refuses.
+
+    `about` is what else an Access says: an object's name and generation, a resource of Vertex AI.
+    """
     caller = caller_of(call.headers) or OWNER  # who comes this far by another token than a name gave the cloud's own
     checked = call.cloud.strict and not caller.owner
     return [
@@ -109,7 +115,7 @@ def held(call: Call, asked: Iterable[str], project: str, bucket: str = "", resou
         for one in asked
         if not checked
         or one.partition(".")[0] not in CHECKED
-        or has(call.cloud, caller, Access(one, project, bucket, resource=resource))
+        or has(call.cloud, caller, Access(one, project, bucket, **about))
     ]
 
 

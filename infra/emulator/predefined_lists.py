@@ -37,9 +37,3 @@ def predefined(lists: Mapping[str, Entries], name: str) -> Entries:
         msg = f"Invalid value for parameter predefinedAcl: {name!r}. Use {', '.join(lists)}."
         raise invalid(msg, reason="invalidParameter")
     return lists[name]
-
-
-def json_name(name: str) -> str:
-    """Return the JSON API's name of a list that the XML API names: `public-read` is `publicRead`."""
-    head, *rest = name.split("-")
-    return head + "".join(word.capitalize() for word in rest)

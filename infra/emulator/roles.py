@@ -27,6 +27,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "roles/storage.legacyBucketOwner": (
         *BUCKET_READS,
         *("storage.buckets.getIamPolicy", "storage.buckets.setIamPolicy", "storage.buckets.update"),
+        "storage.bucketOperations.*",
         *("storage.objects.create", "storage.objects.delete", *PARTS),
     ),
     "roles/storage.legacyBucketWriter": (

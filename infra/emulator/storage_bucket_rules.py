@@ -7,11 +7,10 @@ from infra.emulator.clock import text
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.resources import Json
 from infra.emulator.storage_lifecycle import check_lifecycle
+from infra.places.multi_regions import MULTI_REGIONS, PAIRS
 
 SOFT_DELETE_SECONDS = "604800"  # seven days, the service's default
 LABEL = r"[^\W_A-Z][\w-]{0,62}"
-MULTI_REGIONS = {"US", "EU", "ASIA"}
-DUAL_REGIONS = {"ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4"}
 STORAGE_CLASSES = {
     "STANDARD",
     "NEARLINE",
@@ -68,9 +67,9 @@ def check_bucket_name(name: str) -> None:
 
 def location_type(location: str) -> str:
     """Return region, dual-region or multi-region for an upper-case location; raise 400 where there is none such."""
-    if location in MULTI_REGIONS:
+    if location.lower() in MULTI_REGIONS:
         return "multi-region"
-    if location in DUAL_REGIONS:
+    if location.lower() in PAIRS:
         return "dual-region"
     if not re.fullmatch(r"[A-Z]+-[A-Z]+\d{1,2}", location):
         msg = f"The specified location constraint is not valid: {location!r}"

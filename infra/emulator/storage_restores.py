@@ -24,13 +24,18 @@ def restore(call: Call) -> Json:
     generation = _generation(call)
     with discarding(cloud) as freed, cloud.resources.transaction():
         found = require_object(cloud, path["bucket"], path["object"], generation, soft_deleted=True)
-        kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount", FIELD}}
-        listed = _source_list(found) if flag(call.query, "copySourceAcl") else {}
-        kept |= asked_list(cloud, call.query, listed, call.headers)
-        to = Placing(cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
-        sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
-        made = place(to, Blob(found.blob, found.path, found.size, sums), freed)
+        made = bring_back(call, found, freed, with_list=flag(call.query, "copySourceAcl"))
     return shown_object(call, made)
+
+
+def bring_back(call: Call, found: StoredObject, freed: list[str], *, with_list: bool) -> StoredObject:
+    """Make a soft-deleted generation a live one inside of the caller's transaction, under the call's preconditions."""
+    kept = {name: value for name, value in found.body.items() if name in {*WRITABLE, "componentCount", FIELD}}
+    listed = _source_list(found) if with_list else {}
+    kept |= asked_list(call.cloud, call.query, listed, call.headers)
+    to = Placing(call.cloud, found.bucket, found.name, kept, conditions_of(call.query, headers=call.headers))
+    sums = Sums(found.body.get("md5Hash", ""), found.body["crc32c"])
+    return place(to, Blob(found.blob, found.path, found.size, sums), freed)
 
 
 @handles("storage.buckets.restore")

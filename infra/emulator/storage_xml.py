@@ -17,8 +17,8 @@ from infra.emulator.errors import ApiError, invalid, unimplemented
 from infra.emulator.methods import READS, SETTINGS
 from infra.emulator.object_access_lists import PREDEFINED
 from infra.emulator.objects import require_bucket, require_object
-from infra.emulator.predefined_lists import json_name
 from infra.emulator.resources import Json
+from infra.emulator.spelling import camel_case
 from infra.emulator.storage_content import content_headers, object_content
 from infra.emulator.storage_copies import copied
 from infra.emulator.storage_forms import take_form
@@ -227,7 +227,7 @@ def _fields(headers: Mapping[str, str]) -> Json:
         "contentDisposition": headers.get("content-disposition"),
         "contentLanguage": headers.get("content-language"),
         "storageClass": headers.get("x-goog-storage-class"),
-        PREDEFINED: json_name(headers.get("x-goog-acl") or headers.get("acl") or ""),  # a form calls it acl
+        PREDEFINED: camel_case(headers.get("x-goog-acl") or headers.get("acl") or "", "-"),  # a form calls it acl
     }
     prefix = "x-goog-meta-"
     metadata = {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}

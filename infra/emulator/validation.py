@@ -6,12 +6,12 @@ Handlers see names in camelCase, 64-bit integers as text, enums by name, and no 
 import logging
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from infra.emulator.discovery import Document, Method
 from infra.emulator.errors import ApiError
 from infra.emulator.scalars import UnfitError, scalar, shown
+from infra.emulator.spelling import camel_case, snake_case
 
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ def _message(check: Check, schema: Json, value: Json, path: str, depth: int) -> 
     result: Json = {}
     properties = schema.get("properties", {})
     for name, item in value.items():
-        known = name if name in properties else _camel(name)
+        known = name if name in properties else camel_case(name)
         if known in properties:
             _field(check, properties[known], (known, item, result), (path, depth))
         elif "additionalProperties" in schema:
@@ -191,14 +191,3 @@ def _not_repeating(check: Check, path: str) -> None:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{snake_case(name)}" if path else snake_case(name)
-
-
-@lru_cache(maxsize=8192)
-def snake_case(name: str) -> str:
-    """Write a name as protocol buffers have it."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower() if name.isidentifier() or "." in name else name
-
-
-@lru_cache(maxsize=8192)
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)

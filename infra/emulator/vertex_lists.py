@@ -13,7 +13,8 @@ from infra.emulator.discovery import document
 from infra.emulator.errors import invalid
 from infra.emulator.filters import Read, matcher
 from infra.emulator.resources import Json
-from infra.emulator.vertex_rules import camel_case, mask_paths, masked
+from infra.emulator.spelling import camel_case
+from infra.emulator.vertex_rules import mask_paths, masked
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000

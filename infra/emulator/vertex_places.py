@@ -9,21 +9,10 @@ import re
 from infra.emulator.calls import Call, Cloud
 from infra.emulator.errors import failed_precondition, invalid
 from infra.emulator.objects import find_bucket
-from infra.emulator.resources import Json
 from infra.emulator.vertex_locations import REGIONS
 from infra.emulator.vertex_rules import refuse
+from infra.places.multi_regions import covers
 
-# What Cloud Storage's multi-regions and predefined pairs contain, by its page of locations.
-MULTI_REGIONS = {"us": "us-", "eu": "europe-", "asia": "asia-"}
-OUTSIDE_THE_UNION = ("europe-west2", "europe-west6")  # London and Zurich
-PAIRS = {
-    "asia1": ("asia-northeast1", "asia-northeast2"),
-    "eur4": ("europe-north1", "europe-west4"),
-    "eur5": ("europe-west1", "europe-west2"),
-    "eur7": ("europe-west2", "europe-west3"),
-    "eur8": ("europe-west3", "europe-west6"),
-    "nam4": ("us-central1", "us-east1"),
-}
 LOCATION = re.compile(r"projects/[^/]+/locations/([^/]+)")
 
 
@@ -52,7 +41,7 @@ def check_bucket_place(cloud: Cloud, uri: str, location: str) -> None:
         ApiError: 400 FAILED_PRECONDITION, in the service's words.
     """
     bucket = find_bucket(cloud, uri.removeprefix("gs://").partition("/")[0])
-    if bucket and not _covers(bucket, location):
+    if bucket and not covers(bucket, location):
         where = f"The Cloud Storage bucket of `{uri}` is in location `{bucket['location'].lower()}`."
         raise failed_precondition(
             f"{where} It must be in the same regional location as the service location `{location}`."
@@ -67,14 +56,3 @@ def check_model_place(model: str, location: str) -> None:
     """
     if location_of(model) not in ("", location):
         raise invalid(f"The Model must be in the request's location {location!r}, it is in another: {model}")
-
-
-def _covers(bucket: Json, location: str) -> bool:
-    """Tell whether a bucket is in a region, or in several of which it is one."""
-    where = str(bucket["location"]).lower()
-    chosen = (bucket.get("customPlacementConfig") or {}).get("dataLocations")
-    if chosen:
-        return location in {str(one).lower() for one in chosen}
-    if where in MULTI_REGIONS:
-        return location.startswith(MULTI_REGIONS[where]) and (where != "eu" or location not in OUTSIDE_THE_UNION)
-    return location in PAIRS.get(where, (where,))

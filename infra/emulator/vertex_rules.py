@@ -9,6 +9,7 @@ from typing import Any
 from infra.emulator.calls import Call
 from infra.emulator.errors import ApiError, aborted, invalid
 from infra.emulator.resources import Json
+from infra.emulator.spelling import camel_case
 
 Finding = tuple[str, str]
 
@@ -73,12 +74,6 @@ def check_etag(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
 def numeric_id(call: Call) -> str:
     """Return an id as the service generates them: 19 digits, never given twice."""
     return str(10**18 + call.resources.next_number("aiplatform.ids") * 10**6 + secrets.randbelow(10**6))
-
-
-def camel_case(name: str) -> str:
-    """Return `display_name` as `displayName`; leave camel case as it is."""
-    head, *rest = name.split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def mask_paths(mask: str) -> list[str]:
