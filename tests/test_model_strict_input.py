@@ -5,11 +5,15 @@ import json
 import re
 import subprocess
 import sys
+import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from model.batch_predict.gzip_stream import GzipStream
+from model.batch_predict.inputs import InputFile
 from model.batch_predict.validation import describe, passes, settings_of, validate
 from tests.batch import ROOT, run
 
@@ -132,6 +136,37 @@ def test_a_spoilt_gzip_is_one_fault(saved_models: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl.gz").write_bytes(packed)
     summary = outcome(saved_models, tmp_path / "in.jsonl.gz", "text")
     assert (summary["instances"], summary["error_codes"]) == (1, {"DAMAGED_INPUT": 1})
+
+
+def test_a_gzip_that_runs_on_over_its_end_is_no_truncated_one(tmp_path: Path) -> None:
+    """A flipped bit may hide where the data ends: what was read is not taken for the sound half of a file."""
+    lines = b"".join(b'{"features": [%d.%d], "key": %d}\n' % (n * 7 % 97, n * n % 8191, n) for n in range(2000))
+    packed, file = gzip.compress(lines), InputFile(tmp_path / "in.gz", "in.gz", 0)
+    endless = [data for data in map(partial(_flipped, packed), range(8 * 8, 40 * 8)) if _is_endless(data)]
+    assert endless
+    for data in endless:
+        file.path.write_bytes(data)
+        with GzipStream(file) as stream:
+            while stream.readinto(memoryview(bytearray(1 << 16))):
+                pass
+        assert (stream.damage is not None, getattr(stream.damage, "spoils", False)) == (True, True)
+
+
+def _flipped(packed: bytes, bit: int) -> bytes:
+    """Return a file of which a bit is another, counted from the end."""
+    data = bytearray(packed)
+    data[-1 - bit // 8] ^= 1 << bit % 8
+    return bytes(data)
+
+
+def _is_endless(packed: bytes) -> bool:
+    """Whether its data are sound as far as they go, but do not end."""
+    reader = zlib.decompressobj(31)
+    try:
+        reader.decompress(packed)
+    except zlib.error:
+        return False
+    return not reader.eof
 
 
 def test_a_number_is_no_base64(saved_models: Path, tmp_path: Path) -> None:

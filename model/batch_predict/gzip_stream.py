@@ -2,12 +2,14 @@
 
 import gzip
 import io
+import os
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from model.batch_predict.inputs import InputFile
 
+NEAR = 1 << 20  # bytes: so near to its true length comes what is damaged, and one cut in four thousand by chance
 UNLIKE_CHECKSUM = ("CRC check failed", "Incorrect length of data")  # as Python's gzip says it
 
 
@@ -32,6 +34,7 @@ class GzipStream(io.RawIOBase):
         self._packed = file.open()
         self._file = gzip.GzipFile(fileobj=self._packed)
         self.damage: Damage | None = None
+        self._read = 0  # bytes, as decompressed
 
     def position(self) -> int:
         """Return how much of the compressed file is read."""
@@ -46,12 +49,25 @@ class GzipStream(io.RawIOBase):
         try:
             data = self._file.read1(len(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage = _damage(error)
+            self.damage = self._overrun() if isinstance(error, EOFError) else None
+            self.damage = self.damage or _damage(error)
             return 0
         if not data and not self.position():
             self.damage = Damage("the compressed file is empty: not even its header is there")
         buffer[: len(data)] = data
+        self._read += len(data)
         return len(data)
+
+    def _overrun(self) -> Damage | None:
+        """Tell damage that hides where the data ends from a file that was cut off: its last bytes say how much it held.
+
+        Of several files in one only the last says so, and that is of itself alone.
+        """
+        self._packed.seek(max(0, self._packed.seek(0, os.SEEK_END) - 4))
+        told = int.from_bytes(self._packed.read(4), "little")
+        if not self._read or abs(told - self._read % (1 << 32)) > NEAR:
+            return None
+        return Damage(f"the compressed file is damaged: its data runs on over its end, {told:,} bytes", spoils=True)
 
     def close(self) -> None:
         """Close the file below too."""
