@@ -4,18 +4,21 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from model.batch_predict.csv_columns import HeaderError, folded, read_header
+from model.batch_predict.csv_columns import Columns, HeaderError, folded, read_header
+from model.batch_predict.csv_keys import readable_key
 from model.batch_predict.csv_rows import RowError, RowReader
 from model.batch_predict.formats import Format, format_of
 from model.batch_predict.gzip_stream import Damage, GzipStream, buffered
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.tf_records import read_records, unpacked
 from model.errors import UserError
+from model.instance_lines import refused_key
 from model.rejections import BYTE_ORDER_MARK
 from model.tf_examples import KEY, read_example
 
@@ -30,6 +33,28 @@ class Instances:
     format: Format = Format.JSONL
     text_keys: bool = False
     key: str = KEY
+
+    @cached_property
+    def columns(self) -> Columns:
+        """A CSV file's columns, as its header alone tells them.
+
+        Raises:
+            UserError: it has none.
+        """
+        with _opened(self.path) as stream:
+            try:
+                header = read_header(stream.readline())
+            except HeaderError as error:
+                raise UserError(f"Instances '{self.path}' cannot be read: {error}") from None
+        return folded(header, self.key, text_keys=self.text_keys)
+
+    def refused_key(self, line: bytes) -> str | None:
+        """Return the key that an error record has of a line that is no instance, as JSON text."""
+        found = refused_key(line, self.key)
+        if found is not None or self.format is not Format.CSV:
+            return found
+        key = readable_key(self.columns, line)
+        return None if key is None else orjson.dumps(key).decode()
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield number and JSON object of each instance; a line that is none comes as it stands."""
@@ -107,12 +132,7 @@ def _name(name: bytes) -> bytes:
 
 
 def _rows(instances: Instances) -> Iterator[tuple[int, bytes]]:
-    with _opened(instances.path) as stream:
-        try:
-            header = read_header(stream.readline())
-        except HeaderError as error:
-            raise UserError(f"Instances '{instances.path}' cannot be read: {error}") from None
-    reader = RowReader(folded(header, {instances.key} if instances.text_keys else set()))
+    reader = RowReader(instances.columns)
     for number, raw, whole in _lines(instances.path):
         row = raw.rstrip(b"\r\n")
         if not whole:

@@ -3,7 +3,7 @@
 import msgspec
 
 from model.line_keys import UNREADABLE, Int64, key_text, read_fields, sent_key
-from model.rejections import duplicate_field, read_key
+from model.rejections import KEY, duplicate_field, read_key
 
 
 class _PlainInstance(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -29,7 +29,7 @@ def read_instance(line: bytes, name: str = "key") -> tuple[str | None, tuple[str
     return sent_key(fields, name), tuple(fields)
 
 
-def refused_key(line: bytes) -> str | None:
+def refused_key(line: bytes, name: str = KEY) -> str | None:
     """Return the key that an error record has of a line that is no instance, as JSON text."""
-    key = read_key(line)
+    key = None if duplicate_field(line) == name else read_key(line, name)
     return None if key is None else sent_key({"key": msgspec.json.encode(key)})  # written and read as the record was

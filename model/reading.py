@@ -12,12 +12,11 @@ from model.batch_predict.formats import Format
 from model.batch_predict.settings import LONGEST_LINE
 from model.error_lines import Failure, read_error
 from model.instance_files import Instances, numbered_lines
-from model.instance_lines import read_instance, refused_key
-from model.rejections import KEY_WITHIN, duplicate_field
+from model.instance_lines import read_instance
+from model.rejections import KEY_WITHIN
 from model.result_lines import Prediction, read_prediction
 from model.spill import Spill, part_count, part_of
 from model.table_shards import is_table, table_lines
-from model.tf_examples import KEY
 
 LISTED = 10  # how many of each kind a summary names
 NO_PART = 0xFFFF  # of an instance whose key cannot be read
@@ -96,7 +95,7 @@ def _read_instances(found: Read, instances: Instances) -> None:
     order = array("H")
     with found.order.open("wb") as file:
         for number, line in instances:
-            key = _instance_key(found, line, instances.key)
+            key = _instance_key(found, line, instances)
             part = NO_PART if key is None else part_of(key, found.parts)
             if key is None:
                 found.unreadable_count += 1
@@ -118,14 +117,14 @@ def parts_in_order(found: Read) -> Iterator[int]:
             yield from array("H", block)
 
 
-def _instance_key(found: Read, line: bytes, field_name: str) -> str | None:
+def _instance_key(found: Read, line: bytes, instances: Instances) -> str | None:
     """Return an instance's key, the one that its error record has where it is refused."""
     try:
         if len(line) > LONGEST_LINE:
-            return refused_key(line[:KEY_WITHIN])
-        key, fields = read_instance(line, field_name)
+            return instances.refused_key(line[:KEY_WITHIN])
+        key, fields = read_instance(line, instances.key)
     except ValueError:
-        return refused_key(line) if field_name == KEY and duplicate_field(line) != KEY else None
+        return instances.refused_key(line)
     found.fields.update(fields)
     return key
 

@@ -3,15 +3,17 @@
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+KEY = "key"
 KEY_TYPES = {int, float, str}  # a decoder makes no subclasses, and true is no key
 KEY_WITHIN = 1 << 20  # bytes of a line in which a key is looked for
 SHOWN = 60  # characters of a value that a message repeats
-KEY_IN_TEXT = re.compile(rb'"key"\s*:\s*(-?\d{1,4000}(?=[\s,}\]])|"(?:[^"\\]|\\.)*")')
+VALUE_IN_TEXT = rb'\s*:\s*(-?\d{1,4000}(?=[\s,}\]])|"(?:[^"\\]|\\.)*")'
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
@@ -37,14 +39,15 @@ _decode_keyed, _decode, _encode = (
     msgspec.json.Decoder().decode,
     msgspec.json.encode,
 )
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def read_key(line: bytes) -> Key:
-    """Return the line's key as far as one can be read from what may not even be JSON."""
+def read_key(line: bytes, name: str = KEY) -> Key:
+    """Return the line's key as far as one can be read from what may not even be JSON; `name` is its field's."""
     try:
-        return as_key(_decode_keyed(line).key)
+        return as_key(_decode_keyed(line).key if name == KEY else _decode_object(line).get(name))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return key_in_text(line)
+        return key_in_text(line, name)
 
 
 def as_key(value: Any) -> Key:
@@ -52,13 +55,18 @@ def as_key(value: Any) -> Key:
     return value if type(value) in KEY_TYPES else None
 
 
-def key_in_text(line: bytes) -> Key:
+def key_in_text(line: bytes, name: str = KEY) -> Key:
     """Return the key of a line that is no JSON, where it names but one."""
-    found = KEY_IN_TEXT.findall(line)
+    found = _in_text(name).findall(line)
     try:
         return as_key(_decode(found[0])) if len(found) == 1 or len(set(found)) == 1 else None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+@lru_cache(maxsize=4)
+def _in_text(name: str) -> re.Pattern[bytes]:
+    return re.compile(b'"%b"' % re.escape(name.encode()) + VALUE_IN_TEXT)
 
 
 def shown(value: Any) -> str:

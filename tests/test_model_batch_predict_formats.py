@@ -46,7 +46,7 @@ def test_csv_columns_are_the_models_inputs(saved_models: Path, tmp_path: Path) -
     assert [(error["line"], error["key"], error["code"]) for error in done.errors] == [
         (4002, 4000, "WRONG_TYPE"),
         (4003, None, "WRONG_LENGTH"),
-        (4004, None, "INVALID_CSV"),
+        (4004, 4002, "INVALID_CSV"),
         (4005, 4003, "NOT_FINITE"),
         (4008, 4005, "WRONG_TYPE"),
         (4009, 4006, "WRONG_TYPE"),

@@ -4,14 +4,18 @@ import csv
 import io
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.batch_predict.csv_columns import Columns, HeaderError, columns_of, folded, read_header
-from model.batch_predict.csv_rows import RowError, RowReader, json_number, read_cells
+from model.batch_predict.csv_keys import readable_key
+from model.batch_predict.csv_rows import RowError, RowReader, cells_of, json_number
+from model.rejections import as_key
 from model.signature import Signature, TensorSpec
 
 
@@ -31,7 +35,7 @@ def test_cells_are_those_of_the_csv_module(cells: list[str], quoting: Any) -> No
     """Whatever the csv module writes is read back, quoted or not."""
     written = io.StringIO()
     csv.writer(written, quoting=quoting, lineterminator="").writerow(cells)
-    assert [text for text, _ in read_cells(written.getvalue())] == cells
+    assert [text for text, _ in cells_of(written.getvalue())] == cells
 
 
 @settings(deadline=None)
@@ -39,7 +43,7 @@ def test_cells_are_those_of_the_csv_module(cells: list[str], quoting: Any) -> No
 def test_what_is_read_is_what_the_csv_module_reads(row: str) -> None:
     """Rows that the strict csv module takes give its cells; a stray quote, which it lets pass, is refused."""
     try:
-        cells = [text for text, _ in read_cells(row)]
+        cells = [text for text, _ in cells_of(row)]
     except RowError:
         return
     assert cells == (next(csv.reader([row], strict=True)) if row else [""])
@@ -56,7 +60,38 @@ def test_what_is_read_is_what_the_csv_module_reads(row: str) -> None:
 def test_broken_quotes_are_named(row: str, reason: str) -> None:
     """Cell and fault are named."""
     with pytest.raises(RowError, match=reason):
-        read_cells(row)
+        list(cells_of(row))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "key"),
+    [
+        ("key,a,b", b'7,1,"2', 7),
+        ("key,a,b", b"7,1", 7),
+        ("key,a,b", b'"a""b",x"y,1', 'a"b'),
+        ("key,a,b", b"\xff,1,2", None),
+        ("a,b,key", b'1,"2,7\r', 7),
+        ("a,b,key", b"1,\xff,k7", "k7"),
+        ("a,b,key", b"1,7", None),
+        ("a,b,key", b"1,2,3,7", None),
+        ("a,b,key", b'"1,"2,7,8', None),
+        ("a,b,key", b'1,2,"7', None),
+        ("a,b", b'1,"2', None),
+    ],
+)
+def test_the_key_of_a_refused_row(header: str, row: bytes, key: int | str | None) -> None:
+    """It is read where there is no doubt which cell holds it: a wrong key would be worse than none."""
+    assert readable_key(folded(header.split(",")), row) == key
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=30).map(lambda row: row.replace(b"\n", b"")), st.sampled_from(["key,a", "a,key"]))
+def test_no_bytes_hide_the_key_of_a_good_row(row: bytes, header: str) -> None:
+    """Whatever a row is, looking for its key fails on nothing, and finds what a good row has."""
+    columns = folded(header.split(","))
+    found = readable_key(columns, row)
+    with suppress(RowError, msgspec.DecodeError):
+        assert found == as_key(msgspec.json.decode(RowReader(columns).careful(row))["key"])
 
 
 @settings(deadline=None)

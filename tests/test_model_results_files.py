@@ -114,6 +114,32 @@ def test_refused_lines_are_matched_to_their_records(saved_models: Path, tmp_path
         assert (summary.complete, summary.joined, summary.failed) == (True, predicted, failed), summary
 
 
+ROWS = [
+    "7,1,2,3",
+    "8,1,2",
+    '9,1,"2,3',
+    "10,1,2,abc",
+    "11,1,2,3,4",
+    "12,nan,1,2",
+    "13,1,\udcff,3",
+    "\udcff,1,2,3",
+    "14,1,2,3",
+]
+
+
+@pytest.mark.parametrize("names", ["x_0,x_1,x_2", "a,b,c"])
+def test_keys_of_refused_rows_are_read(saved_models: Path, tmp_path: Path, names: str) -> None:
+    """By the inputs' names or as an array, a CSV row that is no instance has its key in its record, and in the join."""
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join([f"id,{names}", *ROWS]), errors="surrogateescape")
+    done = run(saved_models / "single", [source], tmp_path / "job", "--key-field", "id")
+    assert [line["key"] for line in done.results] == [7, 14], done.stderr
+    assert [error["key"] for error in done.errors] == [8, 9, 10, 11, 12, 13, None]
+    shards, errors = find_shards(done.output)
+    summary = join(asked_instances(source, shards, key="id"), shards, errors, tmp_path / "joined", ("jsonl",))
+    assert (summary.complete, summary.joined, summary.failed) == (True, 2, 7), summary
+
+
 def test_nothing_is_asked_of_a_spoilt_gzip(tmp_path: Path) -> None:
     """Its checksum is looked at before its lines, of which the batch engine predicts none."""
     packed = bytearray(gzip.compress(b'{"key": 1}\n{"key": 2}\n'))

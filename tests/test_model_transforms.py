@@ -71,6 +71,9 @@ def test_names_of_the_result_line_are_not_attached() -> None:
         (InstanceConfig(type="object"), b"[1]", "NOT_AN_OBJECT"),
         (InstanceConfig(type="array"), b'{"a": 1}', "NO_FIELD_ORDER"),
         (InstanceConfig(key_field="id"), b'{"id": 1, "id": 2}', "DUPLICATE_FIELD"),
+        (InstanceConfig(key_field="id"), b'{"id": 1', "INVALID_JSON"),
+        (InstanceConfig(key_field="id"), b'{"a": NaN, "id": 1}', "NOT_FINITE"),
+        (InstanceConfig(key_field="id", columns=("id", "a")), b"[1, Infinity]", "NOT_FINITE"),
     ],
 )
 def test_refused_lines(config: InstanceConfig, line: bytes, code: str) -> None:

@@ -9,7 +9,7 @@ from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
 from model.batch_predict.settings import BLOCK_SIZE, LONGEST_LINE
 from model.lines import Lines
-from model.rejections import KEY_WITHIN, Rejection, read_key
+from model.rejections import KEY, KEY_WITHIN, Rejection, read_key
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Block:
     voids: bool = False
     marks: int = 0
 
-    def key(self, at: int) -> int | float | str | None:
-        """Return an instance's key as far as one can be read."""
-        return self.find_key(at) if self.find_key else read_key(self.lines[at][:KEY_WITHIN])
+    def key(self, at: int, name: str = KEY) -> int | float | str | None:
+        """Return an instance's key as far as one can be read; `name` is its field's."""
+        return self.find_key(at) if self.find_key else read_key(self.lines[at][:KEY_WITHIN], name)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from model.batch_predict.blocks import Block, Position, read_blocks
 from model.batch_predict.csv_columns import Columns
+from model.batch_predict.csv_keys import readable_key
 from model.batch_predict.csv_rows import RowError, RowReader
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.plan import Range
@@ -35,7 +36,7 @@ def _instances(block: Block, reader: RowReader) -> Block:
         try:
             return reader.careful(rows[at])
         except RowError as error:
-            return Rejection(at, None, error.code, str(error))
+            return Rejection(at, readable_key(reader.columns, rows[at]), error.code, str(error))
 
     made: list[bytes] = []
     for at, quick in enumerate(reader.quick(rows)):

@@ -3,9 +3,10 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.rejections import KEY
 from model.signature import Signature, TensorSpec
 
 ELEMENT = re.compile(r"(.+?)(?:_(\d+)|\[(\d+)\])")  # features_3, features[3]
@@ -13,7 +14,10 @@ ELEMENT = re.compile(r"(.+?)(?:_(\d+)|\[(\d+)\])")  # features_3, features[3]
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the instances that rows become: its columns' places, and the dtype their text is read as."""
+    """A field of the instances that rows become: its columns' places, and the dtype their text is read as.
+
+    Without a dtype a number is one, and any other text a text.
+    """
 
     name: str
     dtype: str
@@ -23,10 +27,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Columns:
-    """A header. `fields` is empty where a row is sent as an array of all its cells, in their order."""
+    """A header. `fields` is empty where a row is sent as an array of all its cells, in their order; `key` names one."""
 
     header: tuple[str, ...]
     fields: tuple[Field, ...] = ()
+    key: str = ""
 
 
 class HeaderError(ValueError):
@@ -54,22 +59,24 @@ def read_header(line: bytes) -> tuple[str, ...]:
     return tuple(names)
 
 
-def columns_of(header: Sequence[str], signature: Signature, rows: str = "") -> Columns:
+def columns_of(header: Sequence[str], signature: Signature, rows: str = "", key: str = "") -> Columns:
     """Return what a header's columns fill; `rows` is "object", "array", or "" for what the header fits.
 
     Raises:
         HeaderError: it names not exactly the model's inputs.
     """
     if rows == "array" or (not rows and len(signature.inputs) == 1 and not _names_input(header, signature)):
-        return Columns(tuple(header))
+        return Columns(tuple(header), key=key)
     places = {name: place for place, name in enumerate(header)}
-    fields = tuple(_field(spec, places) for spec in signature.inputs)
+    fields = [_field(spec, places) for spec in signature.inputs]
+    if key in places and key not in {field.name for field in fields}:  # a field of the instance that is not sent
+        fields.append(Field(key, "", (places[key],), vector=False))
     used = {place for field in fields for place in field.columns}
     unknown = [name for name, place in places.items() if place not in used]
     if unknown:
         takes = ", ".join(map(str, signature.inputs))
         raise HeaderError(f"column {unknown[0]!r} is no input of the model: it takes {takes}")
-    return Columns(tuple(header), fields)
+    return Columns(tuple(header), tuple(fields), key or KEY)
 
 
 def _names_input(header: Sequence[str], signature: Signature) -> bool:
@@ -107,11 +114,10 @@ def _elements(spec: TensorSpec, size: int | None, places: dict[str, int]) -> tup
     return tuple(found[number] for number in range(count))
 
 
-def folded(header: Sequence[str], texts: Collection[str] = ()) -> Columns:
+def folded(header: Sequence[str], key: str = KEY, *, text_keys: bool = False) -> Columns:
     """Return the fields that a header itself tells: `features_0`, `features_1`, … from 0 on are one vector.
 
-    For reading rows where no model is at hand: cells are read as numbers where they are ones, but those of the columns
-    in `texts`.
+    For reading rows where no model is at hand: cells are read as numbers where they are ones, but keys that are texts.
     """
     vectors: dict[str, dict[int, int]] = {}
     for place, name in enumerate(header):
@@ -124,8 +130,8 @@ def folded(header: Sequence[str], texts: Collection[str] = ()) -> Columns:
         for name, found in whole.items()
     ]
     fields += [
-        Field(name, "string" if name in texts else "", (place,), vector=False)
+        Field(name, "string" if text_keys and name == key else "", (place,), vector=False)
         for place, name in enumerate(header)
         if place not in inside
     ]
-    return Columns(tuple(header), tuple(fields))
+    return Columns(tuple(header), tuple(fields), key)

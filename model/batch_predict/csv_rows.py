@@ -6,7 +6,7 @@ quotes only quote; in Vertex AI's arrays, quoted cells are strings and all other
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,8 +57,8 @@ class RowReader:
 
     @cached_property
     def _texts(self) -> list[int]:
-        """The columns whose text stays text."""
-        return [place for place, dtype in zip(self._order, self._dtypes, strict=False) if dtype == "string"]
+        """The columns that may hold text."""
+        return [place for place, dtype in zip(self._order, self._dtypes, strict=False) if dtype in {"string", ""}]
 
     def careful(self, row: bytes) -> bytes:
         """Return a row's instance, cell by cell.
@@ -66,12 +66,12 @@ class RowReader:
         Raises:
             RowError: it is no row of this header.
         """
-        cells = read_cells(_text(row))
+        cells = list(cells_of(_text(row)))
         header = self.columns.header
         if len(cells) != len(header):
             raise RowError("WRONG_LENGTH", f"the row has {len(cells)} cells: the header names {len(header)}")
         if self.columns.fields:
-            values = [_typed(cells[at][0], kind) for at, kind in zip(self._order, self._dtypes, strict=True)]
+            values = [typed(cells[at][0], kind) for at, kind in zip(self._order, self._dtypes, strict=True)]
         else:
             values = [_as_sent(cell, name) for cell, name in zip(cells, header, strict=True)]
         return self._template % tuple(values)
@@ -84,6 +84,7 @@ class RowReader:
         if not self.columns.fields:
             return self._quick_arrays(rows)
         template, order, texts, count = self._template, self._order, self._texts, len(self.columns.header)
+        dtypes = dict(zip(order, self._dtypes, strict=True))
         plain = order == list(range(count))
         made: list[bytes | None] = []
         for row in rows:
@@ -94,7 +95,7 @@ class RowReader:
             if texts:
                 cells[-1] = cells[-1].removesuffix(b"\r")
                 for at in texts:
-                    cells[at] = orjson.dumps(cells[at].decode())
+                    cells[at] = typed(cells[at].decode(), dtypes[at])
             made.append(template % (tuple(cells) if plain else tuple([cells[at] for at in order])))
         return made
 
@@ -118,22 +119,20 @@ def _slot(field: Field) -> bytes:
     return name + b": " + (b"[" + places + b"]" if field.vector else places)
 
 
-def read_cells(row: str) -> list[Cell]:
-    """Split a row as RFC 4180 has it.
+def cells_of(row: str) -> Iterator[Cell]:
+    """Yield a row's cells as RFC 4180 has it.
 
     Raises:
         RowError: a quote is not closed, or stands inside an unquoted cell.
     """
-    cells: list[Cell] = []
-    position, more = 0, True
-    while more:
-        match = CELL.match(row, position)
+    position, number = 0, 0
+    while position >= 0:
+        match, number = CELL.match(row, position), number + 1
         if match is None:
-            raise RowError("INVALID_CSV", f"cell {len(cells) + 1} {_fault(row[position:])}")
+            raise RowError("INVALID_CSV", f"cell {number} {_fault(row[position:])}")
         quoted = match[1] is not None
-        cells.append((match[1].replace('""', '"') if quoted else match[2], quoted))
-        position, more = match.end(), match[3] == ","
-    return cells
+        yield (match[1].replace('""', '"') if quoted else match[2], quoted)
+        position = match.end() if match[3] == "," else -1
 
 
 def _fault(rest: str) -> str:
@@ -144,7 +143,7 @@ def _fault(rest: str) -> str:
     return "has no closing quote on its line: cells hold no line ends"
 
 
-def _typed(text: str, dtype: str) -> bytes:
+def typed(text: str, dtype: str) -> bytes:
     """Return a cell as JSON of its input's dtype; what is none becomes a string, which the decoder then refuses."""
     if dtype == "string":
         return orjson.dumps(text)

@@ -7,14 +7,14 @@ from msgspec.structs import replace
 from model.batch_predict.blocks import Block
 from model.batch_predict.transforms import AS_IT_IS, InstanceConfig, Sent, decode_sent, send
 from model.instances import Decoded, Group
-from model.rejections import Rejection
+from model.rejections import KEY, Rejection
 
 Decode = Callable[[Sequence[bytes]], Decoded]
 
 
 def decode_block(decode: Decode, block: Block, config: InstanceConfig = AS_IT_IS) -> tuple[Decoded, Sent | None]:
     """Return what a block's instances became, each in a group, rejected, or blank; and as what they were sent."""
-    faults = _faults(block)
+    faults = _faults(block, config.key_field or KEY)
     bad = {fault.at for fault in faults}
     lines = [b"" if at in bad else line for at, line in enumerate(block.lines)] if bad else block.lines
     sent = send(config, lines) if config else None
@@ -22,12 +22,12 @@ def decode_block(decode: Decode, block: Block, config: InstanceConfig = AS_IT_IS
     return Decoded(decoded.groups, [*decoded.rejections, *faults], decoded.blank - len(bad)), sent
 
 
-def _faults(block: Block) -> list[Rejection]:
-    """Return the instances that were not read whole; only the last line can have been torn."""
-    faults = [fault if fault.key is not None else replace(fault, key=block.key(fault.at)) for fault in block.faults]
+def _faults(block: Block, key: str) -> list[Rejection]:
+    """Return the instances that were not read whole; only the last line can have been torn. `key` names its field."""
+    faults = [replace(fault, key=block.key(fault.at, key)) if fault.key is None else fault for fault in block.faults]
     if block.last_line_fault is not None:
         last = len(block.lines) - 1
-        faults.append(Rejection(last, block.key(last), *block.last_line_fault))
+        faults.append(Rejection(last, block.key(last, key), *block.last_line_fault))
     return faults
 
 

@@ -17,12 +17,11 @@ import orjson
 
 from model.batch_predict.kernel import Pending
 from model.batch_predict.settings import UnusableError
-from model.batch_predict.transforms import Sent
+from model.batch_predict.transforms import TAKEN_OUT, Sent
 from model.instances import Group
 from model.signature import Signature, TensorSpec
 
 KEY = "key"
-TAKEN_OUT = b'"key": '  # how the head of a result begins whose key the model does not see
 NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
 PORTION = 1 << 18  # notes in memory at a time: 6 MB, and as much again while they are sorted
 MOST_TICKS = 1 << 26  # a byte each

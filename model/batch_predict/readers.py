@@ -20,8 +20,8 @@ from model.signature import Signature
 Headers = Mapping[str, Columns]  # of CSV files, by name
 
 
-def read_headers(files: Sequence[InputFile], signature: Signature, rows: str = "") -> Headers:
-    """Check that every file's format suits the model, and return what its columns fill.
+def read_headers(files: Sequence[InputFile], signature: Signature, rows: str = "", key: str = "") -> Headers:
+    """Check that every file's format suits the model, and return what its columns fill; `key` names one not sent.
 
     Raises:
         UnusableError: a format that the model cannot take, or a header that does not name its inputs.
@@ -33,7 +33,7 @@ def read_headers(files: Sequence[InputFile], signature: Signature, rows: str = "
             raise UnusableError(msg)
         if file.format is Format.CSV:
             try:
-                headers[file.name] = columns_of(read_header(_first_line(file)), signature, rows)
+                headers[file.name] = columns_of(read_header(_first_line(file)), signature, rows, key)
             except HeaderError as error:
                 msg = f"Cannot predict {file.name!r}: {error}"
                 raise UnusableError(msg) from None

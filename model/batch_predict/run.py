@@ -48,7 +48,7 @@ def run(settings: Settings, watches: Sequence[Callable[[Totals], None]]) -> dict
     signature = read_signature(settings.saved_model, settings.signature)
     settings = replace(settings, config=fitting(settings.config, signature))
     files = find_inputs(settings.patterns, settings.roots, settings.instances_format, settings.listed)
-    headers = read_headers(files, signature, settings.csv_rows)
+    headers = read_headers(files, signature, settings.csv_rows, settings.config.key_field)
     there: dict[str, str] = {}
     count = shard_count(files, settings.workers, remote=bool(settings.address))
     restore = partial(take_over, settings, there) if settings.address else None

@@ -1,6 +1,7 @@
 """A line of input -> the instance that is sent to the model, as Vertex AI's instanceConfig describes it."""
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -9,9 +10,11 @@ import msgspec
 import orjson
 
 from model.instances import WHITESPACE, Decoded
-from model.rejections import Rejection, duplicate_field, read_key
+from model.not_json import reject_unreadable
+from model.rejections import KEY, Key, Rejection, as_key, duplicate_field, read_key
 from model.signature import Signature
 
+TAKEN_OUT = b'"key": '  # how the head of a result begins whose key the model does not see
 RESULT = {"instance", "prediction"}  # a result line's own names: an excluded field of such a name is not attached
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -59,7 +62,7 @@ class _RefusedError(Exception):
 
 
 def send(config: InstanceConfig, lines: Sequence[bytes]) -> Sent:
-    """Return the instances of lines; one that is not JSON is sent as it is, for the decoder to say what is wrong."""
+    """Return the instances of lines, each as the configuration has it, or refused."""
     sent = Sent([], [], {}, [])
     for at, line in enumerate(lines):
         instance, head = line, b""
@@ -69,7 +72,7 @@ def send(config: InstanceConfig, lines: Sequence[bytes]) -> Sent:
             sent.rejections.append(Rejection(at, _key(config, line), *error.args))
             instance = b""
         if config.key_field and head:
-            sent.keys[at] = _key(config, line)
+            sent.keys[at] = _taken_out(config, head)
         sent.lines.append(instance)
         sent.heads.append(head)
     return sent
@@ -80,6 +83,8 @@ def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
     stripped = line.strip(WHITESPACE)
     if config.text:
         return _text(line) if stripped else b"", b""
+    if not stripped:
+        return b"", b""
     try:
         fields = _fields(stripped)
     except msgspec.ValidationError:
@@ -88,11 +93,16 @@ def _instance(config: InstanceConfig, line: bytes) -> tuple[bytes, bytes]:
         if config.of_objects:
             raise _RefusedError("NOT_AN_OBJECT", "the line is no object: instanceConfig is for objects") from None
         return stripped, b'"instance": ' + stripped
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return stripped, b""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(line, error) from None  # the decoder might refuse a field first
     if stripped.count(b":") > len(fields) and (name := duplicate_field(stripped)):
         raise _RefusedError("DUPLICATE_FIELD", f"field {name!r} is there twice")
     return _of_object(config, fields)
+
+
+def _unreadable(line: bytes, error: Exception) -> _RefusedError:
+    [fault] = reject_unreadable(type(error), str(error), [line], [0])
+    return _RefusedError(fault.code, fault.message)
 
 
 def _text(line: bytes) -> bytes:
@@ -117,16 +127,19 @@ def _of_object(config: InstanceConfig, fields: Fields) -> tuple[bytes, bytes]:
         raise _RefusedError("NO_FIELD_ORDER", "an object becomes an array only in the order of includedFields")
     instance = _array(kept) if config.type == "array" else _object(kept)
     if config.key_field:
-        return instance, b'"key": ' + bytes(_field(fields, config.key_field, "keyField"))
+        return instance, TAKEN_OUT + bytes(_field(fields, config.key_field, "keyField"))
     attached = {name: fields[name] for name in config.excluded if name in fields and name not in RESULT}
     return instance, b'"instance": ' + instance + b"".join(b", " + pair for pair in _pairs(attached))
 
 
 def _of_row(config: InstanceConfig, row: bytes) -> tuple[bytes, bytes]:
     """Take the key's cell out of an array of cells."""
-    fields = dict(zip(config.columns, _cells(row), strict=True))
+    try:
+        fields = dict(zip(config.columns, _cells(row), strict=True))
+    except msgspec.DecodeError as error:  # a cell such as nan
+        raise _unreadable(row, error) from None
     key = _field(fields, config.key_field, "keyField")
-    return _array({name: raw for name, raw in fields.items() if name != config.key_field}), b'"key": ' + bytes(key)
+    return _array({name: raw for name, raw in fields.items() if name != config.key_field}), TAKEN_OUT + bytes(key)
 
 
 def _field(fields: Fields, name: str, whose: str) -> msgspec.Raw:
@@ -147,16 +160,35 @@ def _array(fields: Fields) -> bytes:
     return b"[" + b", ".join(map(bytes, fields.values())) + b"]"
 
 
-def _key(config: InstanceConfig, line: bytes) -> int | float | str | None:
-    """Return the line's key: the configured field's value, or what the field `key` holds."""
-    if not config.key_field:
-        return read_key(line)
+def _taken_out(config: InstanceConfig, head: bytes) -> Key:
+    """Return the key at the beginning of a result."""
     try:
-        fields = dict(zip(config.columns, _cells(line), strict=True)) if config.columns else _fields(line)
-        value = msgspec.json.decode(fields.get(config.key_field, b"null"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        value = as_key(msgspec.json.decode(head[len(TAKEN_OUT) :]))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    return _whole(value) if config.columns else value
+
+
+def _whole(key: Key) -> Key:
+    """Return the integer that a cell was before it was sent as a float."""
+    return int(key) if isinstance(key, float) and key.is_integer() else key
+
+
+def _key(config: InstanceConfig, line: bytes) -> Key:
+    """Return a refused line's key: the configured field's value, or what the field `key` holds."""
+    name = config.key_field or KEY
+    if config.columns and line.startswith(b"["):
+        return _key_of_row(config, line)
+    return None if duplicate_field(line) == name else read_key(line, name)
+
+
+def _key_of_row(config: InstanceConfig, row: bytes) -> Key:
+    """Return the key among cells that may not be finite."""
+    try:
+        cells = dict(zip(config.columns, json.loads(row), strict=True))
+    except ValueError:
+        return None
+    return _whole(as_key(cells.get(config.key_field or KEY)))
 
 
 def decode_sent(decode: Callable[[Sequence[bytes]], Decoded], sent: Sent) -> Decoded:

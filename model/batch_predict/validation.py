@@ -89,7 +89,7 @@ def validate(settings: Settings, watch: Callable[[int, int, int, int], None]) ->
     signature = read_signature(settings.saved_model, settings.signature)
     settings = replace(settings, config=fitting(settings.config, signature))
     files = find_inputs(settings.patterns, settings.roots, settings.instances_format, settings.listed)
-    headers = read_headers(files, signature, settings.csv_rows)
+    headers = read_headers(files, signature, settings.csv_rows, settings.config.key_field)
     with tempfile.TemporaryDirectory(prefix="validate-") as notes:
         check = Check(settings, signature, files, headers, Path(notes))
         found = _all_findings(check, list(_pieces(files)), watch)

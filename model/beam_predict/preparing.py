@@ -31,7 +31,7 @@ def prepare(settings: Settings, saved_model: str, output: str, runner: str) -> W
     """
     signature = read_signature(settings.saved_model, settings.signature)
     files = find_inputs(settings.patterns, kind=settings.instances_format)
-    headers = read_headers(files, signature, settings.csv_rows)
+    headers = read_headers(files, signature, settings.csv_rows, settings.config.key_field)
     size = sum(file.size for file in files)
     workers = settings.workers or (processors() if size > ONE_PROCESS else 1)
     settings = replace(settings, workers=workers, config=fitting(settings.config, signature))
