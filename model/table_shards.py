@@ -18,6 +18,7 @@ import orjson
 from model.batch_predict.folder import MANIFEST
 from model.batch_predict.settings import LONGEST_LINE
 from model.batch_predict.tables import ROWS, TableFormat, csv_columns
+from model.classic_tables import classic_lines, is_classic_table
 from model.errors import UserError, unreadable
 from model.signature import TensorSpec
 
@@ -41,12 +42,15 @@ def table_lines(file: Path, *, text_keys: bool) -> Iterator[tuple[int, bytes]]:
     """Yield number and line of each row; a table's own key column does not say if keys are text: `text_keys` does.
 
     Raises:
-        UserError: it is no table of the batch engine, or damaged.
+        UserError: it is no table of the batch engine or of AI Platform, or damaged.
     """
     import polars as pl  # noqa: PLC0415
 
     rows = _csv_rows if file.suffix == TableFormat.CSV.suffix else _parquet_rows
     try:
+        if is_classic_table(file):
+            yield from classic_lines(file, text_keys=text_keys)
+            return
         for number, (heads, prediction) in enumerate(rows(file, _outputs(file)), 1):
             yield number, _line(heads, prediction, text_keys)
     except (csv.Error, pl.exceptions.PolarsError, UnicodeDecodeError, IndexError, KeyError) as error:

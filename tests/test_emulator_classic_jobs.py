@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import requests
 
+from model.results import find_shards, join
 from tests.classic import PROJECT, client, finished, job_body, make_model, make_version
 from tests.cloud import LocalCloud, start_cloud
 from tests.vertex import PARENT, ROWS, make_bucket, put_model, put_object, read_objects, refused
@@ -86,13 +88,18 @@ def test_bad_lines_are_counted_and_named(local_cloud: LocalCloud, projects: Any,
     assert (job["predictionOutput"]["predictionCount"], job["predictionOutput"]["errorCount"]) == ("9", "1")
 
 
-def test_a_job_writes_csv(local_cloud: LocalCloud, projects: Any, uri: str) -> None:
-    """Rows of every shard have the columns that a file beside them names, lists as Python prints them."""
+def test_a_job_writes_csv(local_cloud: LocalCloud, projects: Any, uri: str, tmp_path: Path) -> None:
+    """Rows of every shard have the columns that a file beside them names, lists as Python prints them; all join."""
     path = put_object(local_cloud, BUCKET, "csv.jsonl", instances(range(20)) + b"no json\n")
     body = job_body("as_csv", [path], f"gs://{BUCKET}/out/csv", uri=uri, outputDataFormat="CSV")
     projects.jobs().create(parent=PROJECT, body=body).execute()
     assert finished(projects, "as_csv")["predictionOutput"]["predictionCount"] == "20"
     files = read_objects(local_cloud, f"gs://{BUCKET}/out/csv")
+    (tmp_path / "asked").write_bytes(instances(range(20)))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    summary = join(tmp_path / "asked", *find_shards(tmp_path), tmp_path / "joined", ("jsonl",))
+    assert (summary.complete, summary.joined, summary.unknown.count) == (True, 20, 0)
     header = files.pop("prediction.results_header.csv")
     errors = [files.pop(name) for name in sorted(files) if name.startswith("prediction.errors_stats-")]
     assert b"".join(errors).count(b"\n") == 1

@@ -1,5 +1,6 @@
 """Joins on disk: any number of parts, any format of instances, every odd key in a file, memory that does not grow."""
 
+import csv
 import gzip
 import json
 import random
@@ -74,6 +75,19 @@ def test_csv_instances_are_joined(tmp_path: Path, key: int | str) -> None:
     summary = join(asked_instances(tmp_path / "asked.csv", [shard]), [shard], [error], tmp_path / "out")
     assert (summary.complete, summary.joined, summary.failed) == (True, 1, 1)
     assert rows_of(tmp_path) == [{"features": [1, 2.5], "key": key, "note": 'a "b"', "prediction": [1.5]}]
+
+
+@pytest.mark.parametrize(("key", "note"), [(7, "007"), ("7", '[1, nan] "a", b')])
+def test_ai_platforms_own_tables_are_joined(tmp_path: Path, key: int | str, note: str) -> None:
+    """Rows without a header, which lies beside them; values as Python prints them; a broken row is told."""
+    values = {"prediction": [1.5, -2e-07], "label": {"b64": "QQ=="}, "ok": True, "note": note, "count": 3, "key": key}
+    (tmp_path / "prediction.results_header.csv").write_text(",".join(values) + "\n")
+    with (tmp_path / "prediction.results-00000-of-00001.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([[*values.values()], ["1", "2"]])
+    (tmp_path / "prediction.errors_stats-00000-of-00001").touch()
+    summary = join(write(tmp_path / "asked", [{"key": key}]), *find_shards(tmp_path), tmp_path / "out", ("jsonl",))
+    assert (summary.joined, summary.malformed.count) == (1, 1)
+    assert rows_of(tmp_path) == [values]
 
 
 @pytest.mark.parametrize("name", ["rows.tfrecord", "rows.tfrecord.gz"])
