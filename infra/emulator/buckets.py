@@ -9,6 +9,14 @@ from infra.emulator import storage_catalog as catalog
 from infra.emulator.bucket_access_lists import is_given, with_given_lists
 from infra.emulator.calls import PROJECT_NUMBER, Call, Cloud, handles
 from infra.emulator.errors import ApiError, already_exists, invalid, not_found
+from infra.emulator.folder_records import (
+    FOLDERS,
+    LAYOUT,
+    MANAGED_FOLDERS,
+    below,
+    check_hierarchical,
+    check_layout_kept,
+)
 from infra.emulator.kms_access import require_key
 from infra.emulator.objects import BUCKETS, discarding, find_bucket, require_bucket
 from infra.emulator.resources import Json
@@ -28,7 +36,6 @@ from infra.emulator.storage_resource import DEFAULT_LIST, etag_of, merged
 from infra.emulator.storage_soft_delete import DELETED_BUCKETS, bury_bucket, grave_of
 from infra.emulator.strict import check_held
 
-MANAGED_FOLDERS = "storage.managedFolders"
 TAKEN = "The requested bucket name is not available. The bucket namespace is shared by all users of the system."
 OWNED = "Your previous request to create the named bucket succeeded and you already own it."
 NOT_EMPTY = "The bucket you tried to delete is not empty."
@@ -46,6 +53,7 @@ def insert(call: Call) -> Json:
     now = call.cloud.now()
     body = completed(merged({}, _written(call.body)), now)
     check_settings(body)
+    check_hierarchical(body)
     _check_key(call, {}, body)
     if flag(call.query, "enableObjectRetention"):
         body["objectRetention"] = {"mode": "Enabled"}
@@ -98,7 +106,7 @@ def patch(call: Call) -> Json:
 @handles("storage.buckets.update")
 def update(call: Call) -> Json:
     """Replace all that a client can set; place and soft delete policy stay where the body names none."""
-    kept = ("location", "locationType", "customPlacementConfig", "softDeletePolicy", "rpo", "storageClass")
+    kept = ("location", "locationType", "customPlacementConfig", "softDeletePolicy", "rpo", "storageClass", LAYOUT)
 
     def replaced(old: Json) -> Json:
         system = {name: old[name] for name in (*OUTPUT_ONLY, *kept, DEFAULT_LIST, "project", "name") if name in old}
@@ -114,7 +122,7 @@ def delete(call: Call) -> None:
     with discarding(call.cloud) as freed, call.resources.transaction():
         bucket = require_bucket(call.cloud, name)
         _check_versions(call, bucket)
-        if not catalog.is_empty(call.cloud, name) or call.resources.list(MANAGED_FOLDERS, f"{name}/"):
+        if not catalog.is_empty(call.cloud, name) or below(call.cloud, name, kinds=(FOLDERS, MANAGED_FOLDERS)):
             raise already_exists(NOT_EMPTY, reason="conflict")
         freed.extend(bury_bucket(call.cloud, bucket))
         call.resources.delete(BUCKETS, name)
@@ -146,6 +154,8 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
         new = completed(change(old), call.cloud.now())
         check_settings(new)
         check_unmoved(old, new)
+        check_layout_kept(old, new)
+        check_hierarchical(new)
         check_retention_change(old, new)
         check_uniform(old, new, call.cloud.now())
         _check_key(call, old, new)

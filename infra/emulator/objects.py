@@ -13,6 +13,7 @@ from infra.emulator import clock
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Cloud, on_start
 from infra.emulator.errors import invalid, not_found
+from infra.emulator.folder_records import add_parents
 from infra.emulator.object_access_lists import new_list
 from infra.emulator.resources import Json
 from infra.emulator.storage_blobs import Blob, checksums_of, link_blob
@@ -145,6 +146,7 @@ def place(placing: Placing, blob: Blob, freed: list[str]) -> StoredObject:
         check_unprotected(cloud, home, current, by_name=True)
         freed += retire(cloud, home, current)
     body = {"generation": str(generation), **_new_body(cloud, home, blob, placing.fields)}
+    add_parents(cloud, home, name)
     return catalog.insert(cloud, bucket, name, blob, body)
 
 

@@ -42,6 +42,7 @@ VERBS = {
     "rewrite": "create",
     "watchAll": "list",
     "bulkRestore": "restore",
+    "deleteRecursive": "delete",
     "lockRetentionPolicy": "update",
     "testIamPermissions": "",  # everybody may ask
     "wait": "get",

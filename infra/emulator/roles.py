@@ -5,7 +5,11 @@ From Google's pages "IAM roles for Cloud Storage" and "Vertex AI access control 
 
 from fnmatch import fnmatchcase
 
-READ_OBJECTS = ("storage.objects.get", "storage.objects.list")
+READ_OBJECTS = (
+    *("storage.objects.get", "storage.objects.list"),
+    *("storage.folders.get", "storage.folders.list", "storage.managedFolders.get", "storage.managedFolders.list"),
+)
+WRITE_FOLDERS = ("storage.folders.*", "storage.managedFolders.create", "storage.managedFolders.delete")
 READ_VERTEX = ("aiplatform.*.get", "aiplatform.*.list", "aiplatform.deploymentResourcePools.queryDeployedModels")
 BUCKET_READS = ("storage.buckets.get", "storage.objects.list", "storage.multipartUploads.list")
 PARTS = ("storage.multipartUploads.abort", "storage.multipartUploads.create", "storage.multipartUploads.listParts")
@@ -16,11 +20,16 @@ ROLES: dict[str, tuple[str, ...]] = {
     "roles/viewer": ("storage.buckets.list", *READ_VERTEX),
     "roles/storage.admin": ("storage.*",),
     "roles/storage.bucketViewer": ("storage.buckets.get", "storage.buckets.list"),
-    "roles/storage.objectAdmin": ("storage.objects.*", "storage.multipartUploads.*"),
+    "roles/storage.objectAdmin": (
+        "storage.objects.*",
+        "storage.multipartUploads.*",
+        "storage.folders.*",
+        "storage.managedFolders.*",
+    ),
     "roles/storage.objectUser": (
         *READ_OBJECTS,
         *("storage.objects.create", "storage.objects.delete", "storage.objects.update", "storage.multipartUploads.*"),
-        *("storage.objects.move", "storage.objects.restore"),
+        *("storage.objects.move", "storage.objects.restore", *WRITE_FOLDERS),
     ),
     "roles/storage.objectCreator": ("storage.objects.create", *PARTS),
     "roles/storage.objectViewer": READ_OBJECTS,

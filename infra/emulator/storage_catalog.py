@@ -95,6 +95,12 @@ def update(cloud: Cloud, found: StoredObject, body: Json, state: State | None = 
     return changed
 
 
+def rename(cloud: Cloud, found: StoredObject, name: str) -> None:
+    """Keep a generation under another name."""
+    sql = "UPDATE storage_objects SET name = ? WHERE bucket = ? AND name = ? AND generation = ?"
+    cloud.resources.execute(sql, (name.encode(), found.bucket, found.name.encode(), found.generation))
+
+
 def remove(cloud: Cloud, found: StoredObject) -> None:
     """Forget a generation; its blob is discarded once the transaction is over."""
     sql = "DELETE FROM storage_objects WHERE bucket = ? AND name = ? AND generation = ?"

@@ -1,5 +1,6 @@
 """Lists of objects: by prefix, folded at a delimiter, a page at a time, never the whole bucket in memory."""
 
+import heapq
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from itertools import islice
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.calls import Call, Cloud, handles
 from infra.emulator.errors import invalid
+from infra.emulator.folder_records import FOLDERS, MANAGED_FOLDERS, below
 from infra.emulator.object_access_lists import object_lists
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
@@ -52,7 +54,7 @@ def list_objects(call: Call) -> Json:
     home = require_bucket(call.cloud, bucket)
     _check(call)
     limit, base = page_size(call.query), base_of(call)
-    page = list(islice(entries(call.cloud, bucket, listing_of(call.query)), limit + 1))
+    page = list(islice(_entries(call, bucket, listing_of(call.query)), limit + 1))
     found = [entry.item for entry in page[:limit] if entry.item]
     items = [object_resource(one, base, home) for one in found]
     if is_full(call.query):
@@ -63,6 +65,33 @@ def list_objects(call: Call) -> Json:
     answer |= {"prefixes": prefixes} if prefixes else {}
     answer |= {"nextPageToken": encode_token(*page[limit].at)} if len(page) > limit else {}
     return answer
+
+
+def _entries(call: Call, bucket: str, listing: Listing) -> Iterator[Entry]:
+    """Yield objects and prefixes in order, among the prefixes those of folders where a call asks for these too."""
+    found = entries(call.cloud, bucket, listing)
+    if not flag(call.query, "includeFoldersAsPrefixes"):
+        return found
+    folders = below(call.cloud, bucket, listing.prefix, (FOLDERS, MANAGED_FOLDERS))
+    names = dict.fromkeys(common_prefix(body["name"], listing) for body in folders)
+    more = [Entry((name.encode(), 0), None, name) for name in names if _is_inside(name, listing)]
+    return _once(heapq.merge(found, more, key=lambda entry: entry.at))
+
+
+def _is_inside(name: str, listing: Listing) -> bool:
+    """Tell whether a folder is asked for and stands on this page or a later one."""
+    place = (name.encode(), 0)
+    fits = listing.pattern is None or listing.pattern.fullmatch(name) is not None
+    return bool(name) and fits and place >= listing.start and (listing.end is None or place[0] < listing.end)
+
+
+def _once(found: Iterator[Entry]) -> Iterator[Entry]:
+    """Yield entries, of those that stand for the same prefix the first."""
+    last = ""
+    for entry in found:
+        if entry.item or entry.prefix != last:
+            yield entry
+        last = entry.prefix or last
 
 
 def _check(call: Call) -> None:

@@ -4,9 +4,9 @@ from starlette.responses import Response
 
 from infra.emulator import storage_catalog as catalog
 from infra.emulator.bucket_policies import checked_policy
-from infra.emulator.buckets import MANAGED_FOLDERS as KIND
 from infra.emulator.calls import Call, handles
 from infra.emulator.errors import ApiError, already_exists, invalid, not_found
+from infra.emulator.folder_records import MANAGED_FOLDERS as KIND
 from infra.emulator.generic import page
 from infra.emulator.objects import require_bucket
 from infra.emulator.permissions import held, project_of
