@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -20,10 +21,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from model.classic_online import ClassicPredictor, classic_predictor
+from model.classic_online import classic_predictor
 from model.lifetime import die_with, starter
 from model.model_folder import local_folder
-from model.online import PredictError, Predictor, error_body, predictor
+from model.online import PredictError, error_body, predictor
 from model.runner import load
 from model.signature import UnusableModelError, read_signature
 
@@ -35,9 +36,17 @@ AIP_HTTP_HOST      default 0.0.0.0
 AIP_HEALTH_ROUTE   default /health
 AIP_PREDICT_ROUTE  default /predict
 AIP_SIGNATURE      default serving_default
-AIP_DIALECT        ai-platform: its signatures by name and its error texts"""
-CLASSIC = "ai-platform"
+AIP_DIALECT        ai-platform: its signatures by name and its error texts; gradients: what `explain` asks for"""
+CLASSIC, GRADIENTS = "ai-platform", "gradients"
 DRAIN_SECONDS = 60  # as long as the service itself waits for an answer
+
+
+class Answering(Protocol):
+    """A loaded model that answers requests."""
+
+    def answer(self, body: bytes) -> bytes:
+        """Return the answer's body; raises PredictError."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def read_address(environment: Mapping[str, str]) -> Address:
     )
 
 
-def application(model: Predictor | ClassicPredictor, address: Address) -> Starlette:
+def application(model: Answering, address: Address) -> Starlette:
     """Return the server's two routes."""
 
     async def health(_request: Request) -> Response:
@@ -122,8 +131,12 @@ def _listen(address: Address) -> socket.socket:
     return listener
 
 
-def _load(uri: str, name: str, dialect: str) -> Predictor | ClassicPredictor:
+def _load(uri: str, name: str, dialect: str) -> Answering:
     folder = local_folder(uri)
+    if dialect == GRADIENTS:
+        from model.gradients import gradient_predictor  # noqa: PLC0415 - TensorFlow's Python package takes seconds
+
+        return gradient_predictor(folder, name)
     if dialect == CLASSIC:
         return classic_predictor(folder)
     signature = read_signature(folder, name)

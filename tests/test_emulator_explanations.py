@@ -9,16 +9,28 @@ from hypothesis import strategies as st
 
 from infra.emulator.shapley import mixtures, shaped, zeros
 from tests.cloud import LocalCloud
-from tests.vertex import clear, client, deploy, make_bucket, make_endpoint, model_body, put_model, refused, upload_model
+from tests.vertex import (
+    clear,
+    client,
+    deploy,
+    make_bucket,
+    make_endpoint,
+    model_body,
+    put_model,
+    refused,
+    until,
+    upload_model,
+)
 
 NUMBERS = st.floats(-9, 9)
 SPEC: dict[str, Any] = {
     "parameters": {"sampledShapleyAttribution": {"pathCount": 3}},
     "metadata": {
         "inputs": {"rooms": {"inputTensorName": "features", "inputBaselines": [[0, 0, 1], 1]}},
-        "outputs": {"price": {"outputTensorName": "prediction"}},
+        "outputs": {"price": {"outputTensorName": "prediction", "indexDisplayNameMapping": ["in thousands"]}},
     },
 }
+GRADIENTS = {**SPEC, "parameters": {"integratedGradientsAttribution": {"stepCount": 5}}}
 
 
 @given(st.lists(NUMBERS, min_size=3, max_size=3), NUMBERS, st.integers(1, 50))
@@ -59,9 +71,37 @@ def test_a_deployed_model_is_explained(endpoint: tuple[Any, str]) -> None:
     assert first["featureAttributions"] == {"rooms": pytest.approx([1.0, 3.0, 4.0])}
     assert second["featureAttributions"] == {"rooms": pytest.approx([0.0, -1.0, -2.0])}
     assert (first["baselineOutputValue"], first["instanceOutputValue"]) == (4.0, 12.0)
-    assert (first["outputIndex"], first["outputName"]) == ([0], "price")
+    assert (first["outputIndex"], first["outputName"], first["outputDisplayName"]) == ([0], "price", "in thousands")
     more = {"explanationSpecOverride": {"parameters": {"sampledShapleyAttribution": {"pathCount": 1}, "topK": -1}}}
     assert endpoints.explain(endpoint=name, body={**body, **more}).execute() == answer
+    zero = {"explanationSpecOverride": {"metadata": {"inputs": {"rooms": {"inputBaselines": [0]}}}}}
+    other = endpoints.explain(endpoint=name, body={**body, **zero}).execute()["explanations"][0]["attributions"][0]
+    assert other["featureAttributions"] == {"rooms": pytest.approx([2.0, 4.0, 6.0])}
+
+
+@pytest.mark.long
+def test_gradients_are_integrated(local_cloud: LocalCloud) -> None:
+    """By a process of TensorFlow's own gradients, which ends with the deployed model; keys have none."""
+    with client(local_cloud) as locations:
+        uri = put_model(local_cloud, make_bucket(local_cloud, "gradients"), "sum")
+        name = make_endpoint(locations)
+        spec = {**GRADIENTS, "metadata": {**SPEC["metadata"]}}
+        deploy(locations, name, upload_model(locations, model_body(uri))["model"], explanationSpec=spec)
+        endpoints = locations.endpoints()
+        body = {"instances": [{"features": [1.0, 2.0, 3.0], "key": 7}]}
+        found = endpoints.explain(endpoint=name, body=body).execute()["explanations"][0]["attributions"][0]
+        assert found["featureAttributions"] == {"rooms": pytest.approx([1.0, 3.0, 4.0])}
+        assert (found["baselineOutputValue"], found["instanceOutputValue"]) == (4.0, 12.0)
+        assert found["approximationError"] == pytest.approx(0, abs=1e-6)
+        for change, status, text in (
+            ({"stepCount": 101}, 400, "from 1 to 100"),
+            ({"stepCount": 5, "smoothGradConfig": {"noiseSigma": 0.1}}, 501, "smoothGradConfig"),
+        ):
+            override = {"explanationSpecOverride": {"parameters": {"integratedGradientsAttribution": change}}}
+            code, message = refused(endpoints.explain(endpoint=name, body={**body, **override}))
+            assert (code, text in message) == (status, True), message
+        clear(locations, name)
+    until(lambda: not list((local_cloud.state / "servers").glob("*-gradients")))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +111,13 @@ def test_a_deployed_model_is_explained(endpoint: tuple[Any, str]) -> None:
         ({"instances": []}, 400, "instances"),
         ({"instances": [{"features": [1, 2], "key": 1}]}, 400, "feature"),
         ({"explanationSpecOverride": {"parameters": {"sampledShapleyAttribution": {"pathCount": 51}}}}, 400, "1 to 50"),
-        ({"explanationSpecOverride": {"metadata": {"inputs": {}}}}, 501, "without overridden metadata"),
+        ({"explanationSpecOverride": {"metadata": {"inputs": {"size": {}}}}}, 400, "'size' is none"),
+        (
+            {"explanationSpecOverride": {"parameters": {"xraiAttribution": {"stepCount": 1}}}},
+            400,
+            "can not be changed",
+        ),
+        ({"explanationSpecOverride": {"examplesOverride": {"neighborCount": 1}}}, 501, "examplesOverride"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(

@@ -23,6 +23,11 @@ def server_of(endpoint: str, entry: Json) -> str:
     return f"{pool}/{entry['model']}@{entry['modelVersionId']}" if pool else server_key(endpoint, entry["id"])
 
 
+def gradients_key(endpoint: str, deployed_id: str) -> str:
+    """Return the name of the process that takes a deployed model's gradients, where one was asked for."""
+    return f"{server_key(endpoint, deployed_id)}/gradients"
+
+
 def every(resources: Resources, *, pending: bool = True) -> list[tuple[str, Json]]:
     """Return (endpoint, deployed model) of all that is deployed, with `pending` also of what is being deployed."""
     found = [(name, entry) for name, body in resources.list(ENDPOINTS) for entry in body.get("deployedModels", [])]
@@ -43,6 +48,7 @@ def leave(resources: Resources, endpoint: str, entry: Json) -> None:
     In the transaction that removes it: who deploys to the pool at the same time then finds the server, or starts one.
     """
     key = server_of(endpoint, entry)
+    model_servers.remove(gradients_key(endpoint, entry["id"]))
     if not any(server_of(*other) == key for other in every(resources)):
         model_servers.remove(key)
 

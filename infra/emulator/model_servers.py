@@ -88,10 +88,10 @@ def remove(key: str, only: Future[Running] | None = None) -> None:
         _pool.submit(_end, launch, future)
 
 
-def predict(key: str, body: bytes) -> tuple[int, bytes]:
-    """Ask a deployed model's server, waiting until it is ready; a server that died is started again, once."""
+def predict(key: str, body: bytes, patience: float = PREDICT_SECONDS) -> tuple[int, bytes]:
+    """Ask a server, waiting until it is ready, `patience` seconds at most; one that died is started again, once."""
     for attempt in (1, 2):
-        launch, running = _running(key)
+        launch, running = _running(key, patience)
         try:
             return _request(running.address, "POST", launch.predict_route, body)
         except TimeoutError as error:
@@ -104,12 +104,12 @@ def predict(key: str, body: bytes) -> tuple[int, bytes]:
     raise failed_precondition(f"The model server of {key} ends without an answer. Its log: {launch.folder / 'stderr'}")
 
 
-def _running(key: str) -> tuple[Launch, Running]:
+def _running(key: str, patience: float) -> tuple[Launch, Running]:
     launch, future = _servers.get(key, (None, None))
     if launch is None or future is None:
         raise failed_precondition(f"The deployed model {key} has no server. Deploy it again.")
     try:
-        return launch, future.result(PREDICT_SECONDS)
+        return launch, future.result(patience)
     except FutureTimeoutError as error:
         raise ApiError(504, "The model server is not ready yet.", "DEADLINE_EXCEEDED") from error
 
