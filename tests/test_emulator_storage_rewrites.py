@@ -97,8 +97,6 @@ def test_notifications_are_refused_with_their_reason(client: storage.Client) -> 
     ("path", "method"),
     [
         ("relocate", "storage.buckets.relocate"),
-        ("o/bulkRestore", "storage.objects.bulkRestore"),
-        ("folders", "storage.folders.insert"),
         ("anywhereCaches", "storage.anywhereCaches.insert"),
     ],
 )
