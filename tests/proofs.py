@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -76,8 +77,16 @@ def _read() -> set[str]:
         data = path.read_bytes()[offset:] if path.exists() else b""
         RECORDER.logs[path] = offset + len(data)
         requests = [parse(line) for line in data.decode(errors="replace").splitlines()]
-        found |= {one.method for one in requests if one and one.status < 400 and one.method}
-    return found
+        found |= {one.method for one in requests if one and one.status < 400 and _is_handled(one.address)}
+    return found - {""}
+
+
+def _is_handled(address: str) -> bool:
+    """Tell whether a request went to its method's handler: storage's own paths mean methods that others answer."""
+    from infra.emulator.dispatch import is_api
+
+    path, _, query = address.partition("?")
+    return is_api(unquote(path)) and "alt=media" not in query
 
 
 def write() -> None:
