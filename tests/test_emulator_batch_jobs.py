@@ -159,6 +159,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
         400,
         "needs a bigquery_source",
     ),
+    ({"explanationSpec": {"parameters": {}}}, 400, "only if generate_explanation"),
     ({"model": "summing"}, 400, "Invalid Model resource name"),
     ({"model": "publishers/google/models/gemini"}, 501, "a publisher's model"),
     ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, 400, "included_fields"),

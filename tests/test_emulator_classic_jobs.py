@@ -183,6 +183,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"inputPaths": ["/tmp/a"]}, 400, "'/tmp/a'"),
     ({"outputPath": "gs://no-such-bucket-here/x"}, 400, "does not exist"),
     ({"region": ""}, 400, "Field: prediction_input.region"),
+    ({"region": "mars"}, 400, "'mars' is not supported"),
     (
         {"modelName": f"{PROJECT}/models/none"},
         404,

@@ -61,6 +61,7 @@ def test_a_model_has_one_name_and_one_region(projects: Any) -> None:
     assert refused(again) == (409, "Field: model.name Error: A model with the same name already exists.")
     assert "start with a letter" in refused(create(parent=PROJECT, body={"name": "1-wrong"}))[1]
     assert refused(create(parent=PROJECT, body={"name": "far", "regions": ["us-central1", "us-east1"]}))[0] == 400
+    assert "'mars' is not supported" in refused(create(parent=PROJECT, body={"name": "far", "regions": ["mars"]}))[1]
 
 
 def test_a_refusal_names_its_field_in_a_detail(local_cloud: LocalCloud) -> None:

@@ -79,6 +79,24 @@ def test_a_deployed_model_is_explained(endpoint: tuple[Any, str]) -> None:
     assert other["featureAttributions"] == {"rooms": pytest.approx([2.0, 4.0, 6.0])}
 
 
+def test_overrides_are_explained_beside_the_default(endpoint: tuple[Any, str], local_cloud: LocalCloud) -> None:
+    """v1beta1 answers each of several overrides under its own key."""
+    _, name = endpoint
+    inputs = {"rooms": {"inputBaselines": [0]}}
+    body = {
+        "instances": [{"features": [1.0, 2.0, 3.0], "key": 7}],
+        "concurrentExplanationSpecOverride": {
+            "zero": {"metadata": {"inputs": inputs}},
+            "same": {"parameters": {"topK": 1}},
+        },
+    }
+    with client(local_cloud, "v1beta1") as locations:
+        answer = locations.endpoints().explain(endpoint=name, body=body).execute()
+    found = {key: one["explanations"][0]["attributions"][0] for key, one in answer["concurrentExplanations"].items()}
+    assert found["zero"]["featureAttributions"] == {"rooms": pytest.approx([2.0, 4.0, 6.0])}
+    assert found["same"] == answer["explanations"][0]["attributions"][0]
+
+
 @pytest.mark.long
 def test_gradients_are_integrated(local_cloud: LocalCloud) -> None:
     """By a process of TensorFlow's own gradients, which ends with the deployed model; keys have none."""

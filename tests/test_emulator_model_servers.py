@@ -24,6 +24,7 @@ from tests.vertex import (
     model_body,
     put_model,
     put_object,
+    until,
     upload_model,
     wait_operation,
 )
@@ -131,3 +132,19 @@ def test_a_slow_start_makes_a_server_late(local_cloud: LocalCloud, stable: Any, 
     gone = requests.delete(f"{local_cloud.url}/_local/faults/{made['id']}", timeout=30).json()
     assert [one["struck"] for one in gone["cleared"]] == [1]
     clear(stable, endpoint)
+
+
+@pytest.mark.long
+def test_a_cancelled_deployment_leaves_nothing(local_cloud: LocalCloud, stable: Any, model: str) -> None:
+    """Where its operation is cancelled before the server is ready, nothing is deployed when it is."""
+    fault: Json = {"kind": "slowStart", "method": "*.endpoints.deployModel", "seconds": 4, "times": 1}
+    made = requests.post(f"{local_cloud.url}/_local/faults", json=fault, timeout=30).json()
+    endpoint = make_endpoint(stable)
+    body = {"deployedModel": {"model": model, "dedicatedResources": SERVED}, "trafficSplit": {"0": 100}}
+    operation = stable.endpoints().deployModel(endpoint=endpoint, body=body).execute()
+    stable.endpoints().operations().cancel(name=operation["name"]).execute()
+    assert wait_operation(stable, operation)["error"]["code"] == 1
+    address = f"{local_cloud.url}/aiplatform/v1/{endpoint}"
+    assert requests.delete(address, timeout=30).status_code == 400  # the server is still on its way
+    until(lambda: requests.delete(address, timeout=30).status_code == 200)
+    requests.delete(f"{local_cloud.url}/_local/faults/{made['id']}", timeout=30)

@@ -59,6 +59,9 @@ def test_upload_gives_the_models_resource(locations: Any, artifact: str) -> None
     assert model["supportedInputStorageFormats"] == formats
     assert model["supportedOutputStorageFormats"] == ["jsonl", "bigquery"]
     assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES", "SHARED_RESOURCES"]
+    assert model["modelSourceInfo"] == {"sourceType": "CUSTOM"}
+    assert locations.models().listCheckpoints(name=f"{name}@1").execute() == {}
+    assert refused(locations.models().listCheckpoints(name=f"{name}@2"))[0] == 404
     assert {"createTime", "updateTime", "versionCreateTime", "versionUpdateTime", "etag"} <= set(model)
     locations.models().delete(name=name).execute()
     assert refused(locations.models().get(name=name))[0] == 404

@@ -37,6 +37,7 @@ def check_request(call: Call) -> None:
         + _output_findings(body)
         + config_findings(instance, (body.get("inputConfig") or {}).get("instancesFormat", ""))
         + _resource_findings(body)
+        + _explanation_findings(body)
     )
     _check_carried(body)
     _check_places(call)
@@ -127,6 +128,12 @@ def _resource_findings(body: Json) -> list[Finding]:
     if (body.get("manualBatchTuningParameters") or {}).get("batchSize", 1) < 1:
         findings.append((f"{JOB}.manual_batch_tuning_parameters.batch_size", "It must be at least 1."))
     return findings
+
+
+def _explanation_findings(body: Json) -> list[Finding]:
+    if body.get("explanationSpec") and not body.get("generateExplanation"):
+        return [(f"{JOB}.explanation_spec", "It can be specified only if generate_explanation is set to true.")]
+    return []
 
 
 def _check_carried(body: Json) -> None:

@@ -3,7 +3,15 @@
 import re
 
 from infra.emulator.calls import Cloud
-from infra.emulator.classic_records import NAME, NAME_RULE, Version, check_labels, default_version, field_error
+from infra.emulator.classic_records import (
+    NAME,
+    NAME_RULE,
+    Version,
+    check_labels,
+    check_region,
+    default_version,
+    field_error,
+)
 from infra.emulator.classic_version_rules import LEGACY_MACHINE, RUNTIME, runtime
 from infra.emulator.errors import ApiError, unimplemented
 from infra.emulator.objects import bucket_exists, parse_gs_uri
@@ -66,6 +74,7 @@ def _check_data(given: Json) -> None:
             raise field_error(f"{INPUT}.input_paths", f"{path!r}: a wildcard may stand at the end only.")
     if not given.get("region"):
         raise field_error(f"{INPUT}.region", "Region must be specified.")
+    check_region(given["region"], f"{INPUT}.region")
 
 
 def _check_numbers(given: Json) -> None:

@@ -11,6 +11,7 @@ from infra.emulator.classic_records import (
     Model,
     check_etag,
     check_labels,
+    check_region,
     checked_name,
     field_error,
     get_model,
@@ -39,6 +40,7 @@ def create(call: Call) -> Json:
     regions = call.body.get("regions") or [DEFAULT_REGION]
     if len(regions) > 1:
         raise field_error("model.regions", "Only one region per model is supported.")
+    check_region(regions[0], "model.regions")
     check_labels(call.body, "model")
     name = f"{call.path['parent']}/models/{checked_name(call.body.get('name', ''), 'model.name')}"
     sent = {field: call.body[field] for field in FIELDS if call.body.get(field)}

@@ -3,18 +3,12 @@
 from infra.emulator import permissions, policies
 from infra.emulator.calls import Call, handles
 from infra.emulator.classic_jobs import KIND as JOBS
-from infra.emulator.classic_records import MODELS
+from infra.emulator.classic_records import MODELS, REGIONS
 from infra.emulator.errors import not_found
 from infra.emulator.generic import page
 from infra.emulator.resources import Json
 
 MODELS_METHODS, JOBS_METHODS = "ml.projects.models", "ml.projects.jobs"
-# Where AI Platform Prediction was, by its page of regions.
-REGIONS = (
-    *("asia-east1", "asia-northeast1", "asia-southeast1", "australia-southeast1", "europe-west1", "europe-west2"),
-    *("europe-west3", "europe-west4", "northamerica-northeast1", "southamerica-east1", "us-central1", "us-east1"),
-    *("us-east4", "us-west1"),
-)
 CAPABILITIES = [{"type": "BATCH_PREDICTION"}, {"type": "ONLINE_PREDICTION"}]
 
 

@@ -16,6 +16,12 @@ VERSIONS = "ml.versions"
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,127}")
 NAME_RULE = "A name should start with a letter and contain only letters, numbers and underscores."
 PAGE, LARGEST_PAGE = 20, 100
+# Where AI Platform Prediction was, by its page of regions.
+REGIONS = (
+    *("asia-east1", "asia-northeast1", "asia-southeast1", "australia-southeast1", "europe-west1", "europe-west2"),
+    *("europe-west3", "europe-west4", "northamerica-northeast1", "southamerica-east1", "us-central1", "us-east1"),
+    *("us-east4", "us-west1"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,12 @@ def checked_name(name: str, field: str) -> str:
     if not NAME.fullmatch(name):
         raise field_error(field, NAME_RULE)
     return name
+
+
+def check_region(region: str, field: str) -> None:
+    """Refuse a region that AI Platform Prediction was not in."""
+    if region not in REGIONS:
+        raise field_error(field, f"The region {region!r} is not supported. Supported: {', '.join(REGIONS)}.")
 
 
 def check_labels(body: Mapping[str, Any], field: str) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from infra.emulator import model_servers, operations
 from infra.emulator.calls import Call, Cloud, handles, on_start
 from infra.emulator.dedicated_resources import completed, resource_findings
-from infra.emulator.deployed_servers import DEPLOY, serve, server_key, server_of
+from infra.emulator.deployed_servers import DEPLOY, leave, serve, server_key, server_of
 from infra.emulator.endpoints import get_endpoint, put_endpoint, split_findings
 from infra.emulator.errors import ApiError, already_exists, failed_precondition, invalid
 from infra.emulator.model_versions import (
@@ -134,14 +134,20 @@ def _begin(cloud: Cloud, record: Json) -> None:
 
 
 def _finish(cloud: Cloud, record: Json, future: Future[model_servers.Running]) -> None:
-    """End a deployment's operation: with the deployed model on its endpoint, or with why there is none."""
+    """End a deployment's operation: with the deployed model on its endpoint, or with why there is none.
+
+    One that was cancelled meanwhile leaves nothing behind.
+    """
     key = server_key(record["endpoint"], record["deployedModel"]["id"])
     error = future.exception()
     if model_servers.stopping():  # the next start of the cloud goes on with it
         return
     with cloud.resources.transaction():
         cloud.resources.delete(DEPLOYMENTS, key)
-        if error is None:
+        cancelled = bool((cloud.resources.get(operations.KIND, record["operation"]) or {}).get("done"))
+        if cancelled:
+            leave(cloud.resources, record["endpoint"], record["deployedModel"])
+        elif error is None:
             _attach(cloud, record)
             response = {"@type": record["responseType"], "deployedModel": record["deployedModel"]}
             operations.complete(cloud, record["operation"], response)

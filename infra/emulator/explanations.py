@@ -29,7 +29,9 @@ SNAKE = {"pathCount": "path_count", "stepCount": "step_count"}
 def explain(call: Call) -> Json:
     """Answer the predictions of the instances and, for each, what its features add to them."""
     endpoint, deployed = _named(call, *chosen(call))
-    spec = _spec(call, deployed)
+    spec = _spec(call, deployed, call.body.get("explanationSpecOverride") or {})
+    overrides = call.body.get("concurrentExplanationSpecOverride") or {}  # v1beta1's
+    others = {key: _spec(call, deployed, override) for key, override in overrides.items()}
     instances = whole(call.body.get("instances"))
     if not instances:
         raise found_errors([("instances", REQUIRED)])
@@ -39,11 +41,13 @@ def explain(call: Call) -> Json:
         return list(parsed(asked(endpoint, deployed, orjson.dumps(body)))["predictions"])
 
     predictions = predicted(instances)
-    explanations = [
-        _explained(call, (endpoint, deployed), spec, predicted, pair)
-        for pair in zip(instances, predictions, strict=True)
-    ]
-    return {"explanations": explanations, "deployedModelId": deployed["id"], "predictions": predictions}
+
+    def explained(spec: Json) -> Json:
+        pairs = zip(instances, predictions, strict=True)
+        return {"explanations": [_explained(call, (endpoint, deployed), spec, predicted, pair) for pair in pairs]}
+
+    concurrent = {"concurrentExplanations": {key: explained(other) for key, other in others.items()}} if others else {}
+    return {**explained(spec), **concurrent, "deployedModelId": deployed["id"], "predictions": predictions}
 
 
 def _named(call: Call, endpoint: Json, deployed: Json) -> tuple[Json, Json]:
@@ -57,7 +61,7 @@ def _named(call: Call, endpoint: Json, deployed: Json) -> tuple[Json, Json]:
     return endpoint, deployed
 
 
-def _spec(call: Call, deployed: Json) -> Json:
+def _spec(call: Call, deployed: Json, override: Json) -> Json:
     """Return how a deployed model is to be explained: by its own spec, its model's, and what the call overrides."""
     what = f"The DeployedModel {deployed['id']!r} does not support explanation"
     if "sharedResources" in deployed:
@@ -66,7 +70,6 @@ def _spec(call: Call, deployed: Json) -> Json:
     spec = {**(version.body.get("explanationSpec") or {}), **(deployed.get("explanationSpec") or {})}
     if not spec or deployed.get("disableExplanations"):
         raise failed_precondition(f"{what}: {'it has no spec' if not spec else 'it is disabled'}.")
-    override = call.body.get("explanationSpecOverride") or {}
     own, sent = spec.get("parameters") or {}, override.get("parameters") or {}
     if override.get("examplesOverride") or not set(own) & set(METHODS):
         names = ", ".join(set(own) & set(OTHER_METHODS) or ["examplesOverride" if override else "nothing"])

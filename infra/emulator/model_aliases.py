@@ -41,6 +41,13 @@ def list_versions(call: Call) -> Json:
     return list_page(call, LISTING, views)
 
 
+@handles("aiplatform.projects.locations.models.listCheckpoints")
+def list_checkpoints(call: Call) -> Json:
+    """List a version's checkpoints: only what Google's own models are tuned to has any."""
+    find_version(call.resources, call.path["name"])
+    return {}
+
+
 @handles("aiplatform.projects.locations.models.deleteVersion")
 def delete_version(call: Call) -> Any:
     """Delete a version: not the only one, not the default one, not while it is deployed."""

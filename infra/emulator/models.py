@@ -178,7 +178,8 @@ def _version_body(sent: Json, number: str, now: str, *, new: bool) -> Json:
     """Return a version's fields; the labels of a new model are the model's, those of a further version its own."""
     fields = ARTIFACT_FIELDS if new else (*ARTIFACT_FIELDS, "labels")
     body = {name: sent[name] for name in fields if name in sent}
-    return {"predictSchemata": {}, **body, "versionId": number, "versionCreateTime": now, "versionUpdateTime": now}
+    source = {"predictSchemata": {}, "modelSourceInfo": {"sourceType": "CUSTOM"}}
+    return {**source, **body, "versionId": number, "versionCreateTime": now, "versionUpdateTime": now}
 
 
 @handles("aiplatform.projects.locations.models.get")
