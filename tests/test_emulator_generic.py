@@ -89,7 +89,10 @@ def test_operation_is_pending_until_it_is_completed(cloud: Cloud) -> None:
     assert operation["metadata"]["@type"] == f"{package}.DeployModelOperationMetadata"
     assert set(operation["metadata"]["genericMetadata"]) == {"createTime", "updateTime"}
     named = call_of(cloud, path={"name": operation["name"]})
-    assert not operations.get(named)["done"]
+    assert "done" not in operations.get(named)
+    for text, found in (("", [operation]), ("done=false", [operation]), ("done=true", [])):
+        listing = call_of(cloud, path={"name": f"{LOCATION}/endpoints/1"}, query={"filter": [text]})
+        assert operations.list_(listing).get("operations", []) == found
     operations.complete(cloud, operation["name"], {"@type": operations.type_url(named, "DeployModelResponse")})
     operations.fail(cloud, operation["name"], failed_precondition("too late"))
     assert operations.get(named)["response"] == {"@type": f"{package}.DeployModelResponse"}

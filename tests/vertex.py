@@ -123,7 +123,7 @@ def wait_operation(locations: Any, operation: Json, seconds: float = 120) -> Jso
     """Poll an operation until it is done."""
     collection = operation["name"].split("/")[4]
     resource = locations if collection == "operations" else getattr(locations, collection)()
-    until(lambda: resource.operations().get(name=operation["name"]).execute()["done"], seconds)
+    until(lambda: resource.operations().get(name=operation["name"]).execute().get("done"), seconds)
     return dict(resource.operations().get(name=operation["name"]).execute())
 
 

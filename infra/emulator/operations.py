@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ PACKAGES = {
 }
 EMPTY = "google.protobuf.Empty"
 DUE = "localDue"  # in stored operations: when they look done
-HIDDEN = (DUE, "response", "error")
+HIDDEN = (DUE, "done", "response", "error")
 POLL_SECONDS, LONGEST_WAIT = 0.02, 30.0
 CODES = {"NOT_FOUND": 5, "ALREADY_EXISTS": 6, "FAILED_PRECONDITION": 9, "ABORTED": 10, "UNIMPLEMENTED": 12}
 INVALID_ARGUMENT, CANCELLED = 3, 1
@@ -93,7 +94,7 @@ def _started(call: Call, metadata: str, *, parent: str | None = None, fields: Js
     where = _location(call) if parent is None else parent
     name = f"{where}/operations/{number}" if where else f"operations/{number}"
     details = {"@type": type_url(call, metadata), **_times(call), **(fields or {})}
-    return {"name": name, "metadata": details, "done": False}
+    return {"name": name, "metadata": details}  # as everywhere in Google's JSON, `done` is left out while it is false
 
 
 def _times(call: Call) -> Json:
@@ -120,7 +121,7 @@ def _location(call: Call) -> str:
 def _end(cloud: Cloud, name: str, outcome: Json) -> None:
     with cloud.resources.transaction():
         operation = cloud.resources.get(KIND, name)
-        if operation is None or operation["done"]:  # deleted, or cancelled before the work ended
+        if operation is None or operation.get("done"):  # deleted, or cancelled before the work ended
             return
         _note_end(operation, cloud.now())
         if outcome.get("error", {}).get("code") == CANCELLED and "operationType" in operation["metadata"]:
@@ -143,8 +144,7 @@ def shown(cloud: Cloud, operation: Json) -> Json:
     if DUE not in operation:
         return operation
     over = operation[DUE] <= cloud.now()
-    kept = {name: value for name, value in operation.items() if name not in ((DUE,) if over else HIDDEN)}
-    return kept if over else {**kept, "done": False}
+    return {name: value for name, value in operation.items() if name not in ((DUE,) if over else HIDDEN)}
 
 
 def _note_end(operation: Json, now: str) -> None:
@@ -175,8 +175,14 @@ def list_(call: Call) -> Json:
     """Return the operations below a name, oldest first."""
     prefix = call.path.get("name", "operations").rstrip("/")
     prefix = prefix if prefix.endswith("operations") else f"{prefix}/operations"
-    found = (shown(call.cloud, body) for _, body in call.resources.list(KIND, f"{prefix}/"))
-    return page(call, filtered(found, call.parameter("filter"), "name", "done"), "operations")
+    found = [shown(call.cloud, body) for _, body in call.resources.list(KIND, f"{prefix}/")]
+    return page(call, matching(found, call.parameter("filter")), "operations")
+
+
+def matching(found: Iterable[Json], text: str) -> list[Json]:
+    """Return the operations that a filter by `name` and `done` takes; one that lacks `done` is not done."""
+    taken = filtered(({"done": False, **operation} for operation in found), text, "name", "done")
+    return [{name: value for name, value in one.items() if name != "done" or value} for one in taken]
 
 
 @handles(*_ids("delete"))
@@ -200,6 +206,6 @@ def wait(call: Call) -> Json:
     seconds = float(call.parameter("timeout", "10s").removesuffix("s") or 10)
     end = time.monotonic() + min(seconds, LONGEST_WAIT)
     operation = _named(call)
-    while not operation["done"] and time.monotonic() < end and not call.cloud.stopping.wait(POLL_SECONDS):
+    while not operation.get("done") and time.monotonic() < end and not call.cloud.stopping.wait(POLL_SECONDS):
         operation = _named(call)
     return operation

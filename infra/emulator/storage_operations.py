@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from infra.emulator import operations
 from infra.emulator.calls import Call, handles
-from infra.emulator.generic import filtered, page
+from infra.emulator.generic import page
 from infra.emulator.objects import require_bucket
 from infra.emulator.resources import Json
 from infra.emulator.storage_resource import base_of
@@ -35,8 +35,8 @@ def list_operations(call: Call) -> Json:
     bucket = call.path["bucket"]
     require_bucket(call.cloud, bucket)
     rows = call.resources.list(operations.KIND, f"{_parent(bucket)}/operations/")
-    found = [_shown(call, operations.shown(call.cloud, body)) for _, body in rows]
-    listed = page(call, filtered(found, call.parameter("filter"), "name", "done"), "operations", largest=100)
+    found = operations.matching([operations.shown(call.cloud, body) for _, body in rows], call.parameter("filter"))
+    listed = page(call, [_shown(call, one) for one in found], "operations", largest=100)
     return {"kind": "storage#operations", **listed}
 
 
@@ -59,4 +59,5 @@ def _parent(bucket: str) -> str:
 
 def _shown(call: Call, operation: Json) -> Json:
     _, _, place = operation["name"].partition("buckets/")
-    return {"kind": "storage#operation", "selfLink": f"{base_of(call)}/storage/v1/b/{place}", **operation}
+    about = {"kind": "storage#operation", "selfLink": f"{base_of(call)}/storage/v1/b/{place}"}
+    return {**about, "done": False, **operation}
