@@ -8,6 +8,7 @@ from pathlib import Path
 from model.key_lists import KeyList
 from model.reading import Read
 from model.spill import Spill
+from model.telling import told
 
 JOINED, FAILED, MISSING, AMBIGUOUS = "joined", "failed", "missing", "ambiguous"
 
@@ -59,7 +60,7 @@ def judge(found: Read, folder: Path) -> Verdicts:
     """Give each instance its verdict, one part at a time."""
     unknown, unknown_errors = (KeyList(folder / f"{name}.jsonl") for name in ("unknown", "unknown_errors"))
     verdicts = Verdicts(Spill(folder, "verdicts", found.parts), unknown, unknown_errors)
-    for part in range(found.parts):
+    for part in told(range(found.parts), "parts matched", found.parts):
         _judge_part(found, part, verdicts)
         for spill in (found.instances, found.predictions, found.refusals):
             spill.remove(part)

@@ -1,6 +1,7 @@
 """Command lines of the model's programs: text for people, one JSON object for programs, one line for a mistake."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -57,6 +58,8 @@ def _os_error(error: OSError) -> str:
     """Name the file and the reason in one line."""
     place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     reason = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return f"{reason}{f': {str(place)!r}' if place else ''}. Make room, and run it again"
     return f"Cannot use '{place}': {reason}. Check the path and its permissions." if place else reason
 
 

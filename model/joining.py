@@ -14,6 +14,7 @@ from model.key_lists import KeyList
 from model.keys import Key
 from model.line_keys import key_value
 from model.reading import NO_PART, Read, parts_in_order
+from model.telling import told
 
 JOINED_LINES = "joined.jsonl"
 UNJOINED_LINES = "unjoined.jsonl"  # instances without a prediction, as they came: ready to be asked again
@@ -62,7 +63,8 @@ def write_joined(
         joined.open("wb") as joined_file,
         unjoined.open("wb") as unjoined_file,
     ):
-        for (number, line), part in zip(instances, parts_in_order(found), strict=True):
+        rows = zip(instances, parts_in_order(found), strict=True)
+        for (number, line), part in told(rows, "instances joined", found.rows):
             verdict = joiner.verdict(part)
             _write(verdict, number, line, written, (joined_file, unjoined_file))
             if targets and verdict.status == JOINED:

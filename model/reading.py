@@ -17,6 +17,7 @@ from model.rejections import KEY_WITHIN
 from model.result_lines import Prediction, read_prediction
 from model.spill import Spill, part_count, part_of
 from model.table_shards import is_table, table_lines
+from model.telling import told
 
 LISTED = 10  # how many of each kind a summary names
 NO_PART = 0xFFFF  # of an instance whose key cannot be read
@@ -55,12 +56,13 @@ def read(instances: Instances, shards: Sequence[Path], errors: Sequence[Path], f
     found = Read(asked, predictions, refusals, parts, folder / "order")
     _read_instances(found, instances)
     with (folder / "malformed").open("w") as complaints:
-        for file, number, line in _lines(shards, text_keys=any(map(is_table, shards)) and have_text_keys(instances)):
+        text_keys = any(map(is_table, shards)) and have_text_keys(instances)
+        for file, number, line in told(_lines(shards, text_keys=text_keys), "predictions read"):
             try:
                 _note_result(found, read_prediction(line, named=instances.format is Format.FILE_LIST))
             except ValueError as error:
                 _complain(found, complaints, f"{file.name}:{number} {error}")
-        for file, number, line in _lines(errors):
+        for file, number, line in told(_lines(errors), "errors read"):
             try:
                 _note_failure(found, read_error(line))
             except ValueError as error:
@@ -94,7 +96,7 @@ def have_text_keys(instances: Instances) -> bool:
 def _read_instances(found: Read, instances: Instances) -> None:
     order = array("H")
     with found.order.open("wb") as file:
-        for number, line in instances:
+        for number, line in told(instances, "instances read"):
             key = _instance_key(found, line, instances)
             part = NO_PART if key is None else part_of(key, found.parts)
             if key is None:

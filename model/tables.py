@@ -8,6 +8,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from model.files import replacing
+from model.telling import told
 
 BLOCK = 8 << 20  # bytes of lines that are parsed as one
 ROWS = 65_536  # rows that are read and written as one
@@ -30,19 +31,21 @@ def write_tables(lines: Path, formats: Collection[str]) -> None:
 def _write_csv(frame: pl.LazyFrame, file: BinaryIO) -> None:
     """Write one slice of rows after the other: Polars' own streaming to CSV holds what it has not yet written."""
     rows = frame.select(pl.len()).collect().item()
-    for start in range(0, rows or 1, ROWS):
+    starts = range(0, rows or 1, ROWS)
+    for start in told(starts, "parts of the CSV written", len(starts)):
         frame.slice(start, ROWS).collect().write_csv(file, include_header=start == 0)
 
 
 def _typed(lines: Path) -> pl.LazyFrame:
     """Read with the types that all lines share, block by block; a file without lines is a table without rows."""
-    kinds = {tuple(_parsed(block).schema.items()): None for block in _blocks(lines)}
+    count = -(-lines.stat().st_size // BLOCK)
+    kinds = {tuple(_parsed(block).schema.items()): None for block in told(_blocks(lines), "parts typed", count)}
     if not kinds:
         return pl.LazyFrame(schema={"key": pl.Int64, "prediction": pl.List(pl.Float64)})
     schema = pl.concat([pl.DataFrame(schema=dict(kind)) for kind in kinds], how="diagonal_relaxed").schema
 
     def frames(columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
-        for block in _blocks(lines):
+        for block in told(_blocks(lines), "parts of the table written", count):
             frame = _parsed(block, schema)
             yield frame.select(columns) if columns is not None else frame
 

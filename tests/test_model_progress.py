@@ -3,11 +3,13 @@
 import os
 import pty
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from model import telling
 from model.batch_predict import progress
 from model.batch_predict.shard import Counts
 from model.batch_predict.totals import Totals
@@ -59,3 +61,16 @@ def test_what_was_done_before_is_no_speed(capsys: pytest.CaptureFixture[str], mo
     totals.counts, totals.read_bytes = Counts(instances=700, failed=1), 700
     watch(totals)
     assert capsys.readouterr().err == "700 rows, 1 failed, 70%, 20 rows/s, 15 s left\n"
+
+
+def test_a_long_join_tells_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal, now and then; piped, nothing; and what is told of goes by unchanged."""
+    now = iter(range(0, 1000, 3))
+    monkeypatch.setattr(telling, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    assert [*telling.told(range(4), "rows read", 4)] == [0, 1, 2, 3]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert [*telling.told(range(4), "rows read", 4)] == [0, 1, 2, 3]
+    assert (
+        capsys.readouterr().err == "rows read: 1 of 4, 0 a second, 18 s left\nrows read: 3 of 4, 0 a second, 4 s left\n"
+    )

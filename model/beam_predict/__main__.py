@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from model.beam_predict.threshold import stopped_by, without_step
 from model.beam_predict.work import DUPLICATES, WORK
 from model.signature import UnusableModelError
 
+OS_ERROR = re.compile(r"^OSError: (\[Errno \d+\] )?")
 AFTER = "All other options are Beam's: --temp_location, --num_workers, --worker_machine_type, --flink_master, …"
 
 
@@ -110,7 +112,7 @@ def _reason(error: Exception) -> str:
     """Return what a worker raised: the last line of the traceback that Beam sends instead."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if line and not line.startswith(("File ", "Traceback", "^"))]
-    return without_step((raised or lines or [type(error).__name__])[-1]).rstrip(".")
+    return OS_ERROR.sub("", without_step((raised or lines or [type(error).__name__])[-1]).rstrip("."))
 
 
 def _refuse(message: str, code: Exit) -> int:
