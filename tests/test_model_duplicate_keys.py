@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from model.batch_predict import duplicate_keys
 from model.batch_predict.blocks import Block
-from model.batch_predict.duplicate_keys import find_duplicates, notes_of
+from model.batch_predict.duplicate_keys import find_duplicates
 from model.batch_predict.kernel import Pending
+from model.batch_predict.key_notes import NOTE, notes_of
 from model.batch_predict.plan import Range
 from model.batch_predict.validation import settings_of, validate
 from model.instances import Decoded, Group
@@ -41,6 +42,42 @@ def test_duplicates_are_counted_exactly(tmp_path: Path, keys: list[int]) -> None
     again = [at for at, key in enumerate(keys) if key in keys[:at]]
     assert [line for _, (_, line) in found.first] == again[:10]
     assert all(keys[one] == keys[two] for (_, one), (_, two) in found.first)
+
+
+runs = st.builds(
+    lambda first, count: list(range(first, min(first + count, 2**63))),
+    st.integers(-60, 60) | st.integers(2**63 - 9, 2**63 - 1) | st.integers(-(2**63), -(2**63) + 9),
+    st.integers(1, 40),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(blocks=st.lists(runs, min_size=1, max_size=6), bound=st.sampled_from([32, 1 << 18]))
+def test_duplicates_among_numbered_rows_are_counted_exactly(
+    tmp_path: Path, blocks: list[list[int]], bound: int
+) -> None:
+    """Keys that follow one another are noted together, a block at a time, and compared as if each stood by itself."""
+    files = [noted(tmp_path, NUMBERS, keys, number) for number, keys in enumerate(blocks)]
+    assert all(path.stat().st_size == NOTE.itemsize for path in files)
+    rows = [(key, (number, line)) for number, keys in enumerate(blocks) for line, key in enumerate(keys)]
+    seen = Counter(key for key, _ in rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicate_keys, "PORTION", bound)
+        found = find_duplicates(files, list(range(len(blocks))), tmp_path)
+    assert found.count == sum(count - 1 for count in seen.values())
+    first = dict(reversed(rows))
+    again = [place for key, place in rows if place != first[key]]
+    assert [place for _, place in found.first] == again[:10]
+    where: dict[tuple[int, ...], int] = {place: key for key, place in rows}
+    assert all(where[one] == where[two] for one, two in found.first)
+
+
+@pytest.mark.parametrize("keys", [[2**63 - 1, -(2**63)], [1, 2, 4], [3, 2, 1], [1, 1], [0, 1, 1, 3]])
+def test_only_keys_that_follow_one_another_are_noted_together(tmp_path: Path, keys: list[int]) -> None:
+    """The lowest integer does not follow the highest, nor does a key its equal."""
+    path = noted(tmp_path, NUMBERS, keys)
+    assert path.stat().st_size == len(keys) * NOTE.itemsize
+    assert find_duplicates([path], [0], tmp_path).count == len(keys) - len(set(keys))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -110,9 +110,9 @@ class Shard:
         self._errors_hash.update(errors)
         entry.results, entry.errors = self.entry.results + len(results), self.entry.errors + len(errors)
         entry.results_sha256, entry.errors_sha256 = self._results_hash.hexdigest(), self._errors_hash.hexdigest()
-        self.results.flush()
-        self.errors.flush()
-        self.notes.flush()
+        for file in (self.results, self.errors, self.notes):
+            file.flush()
+        _start_writing(self.results, self.entry.results, entry.results)
         self.journal.write(msgspec.json.encode(entry) + b"\n")
         self.journal.flush()
         self.entry = entry
@@ -147,6 +147,12 @@ class Shard:
                 os.fsync(file.fileno())
         for file in (self.results, self.errors, self.journal, self.notes):
             file.close()
+
+
+def _start_writing(file: BinaryIO, start: int, end: int) -> None:
+    """Have a part of a file written to the disk meanwhile, for the sync in the end to wait for little (Linux)."""
+    if end > start and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
 
 
 def open_shard(files: ShardFiles) -> Shard:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from model.batch_predict.duplicate_keys import facts_of, find_duplicates, notes_of
+from model.batch_predict.duplicate_keys import facts_of, find_duplicates
 from model.batch_predict.formats import Format
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.kernel import Kernel
+from model.batch_predict.key_notes import notes_of
 from model.batch_predict.options import model_folder, processors
 from model.batch_predict.plan import Range
 from model.batch_predict.readers import Headers, read_headers, read_instances

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from model.batch_predict.blocks import Position
-from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.inputs import InputFile
 from model.batch_predict.kernel import Kernel, Pending
+from model.batch_predict.key_notes import notes_of
 from model.batch_predict.listed_files import MARK_BITS
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.messages import BrokenOff, Done, Inputs, Message, NextShard, Predictions

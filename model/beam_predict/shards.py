@@ -12,8 +12,8 @@ import msgspec
 from apache_beam.utils.shared import Shared
 
 from model.batch_predict.blocks import Block
-from model.batch_predict.duplicate_keys import notes_of
 from model.batch_predict.kernel import Kernel, predict_group
+from model.batch_predict.key_notes import notes_of
 from model.batch_predict.listed_files import MARK_BITS
 from model.batch_predict.memory import keep_freed_memory
 from model.batch_predict.plan import Range

@@ -1,0 +1,147 @@
+"""What is noted of every instance's key, for keys to be compared when all have been read.
+
+A note is 24 bytes: the key (an integer itself, 128 bits of a text) and where its line stands. Keys that follow one
+another line by line, as numbered rows have them, take one note for a whole block.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from model.batch_predict.kernel import Pending
+from model.batch_predict.transforms import TAKEN_OUT, Sent
+from model.instances import Group
+from model.signature import Signature, TensorSpec
+
+KEY = "key"
+NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
+RUN = 1 << 31  # in `range`: `more` keys, from this one and this line on
+LEAST_RUN = 2  # keys
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)  # odd numbers without a pattern
+MIX = (0xBF58476D1CE4E5B9, 29)  # of splitmix64
+
+
+def key_input(signature: Signature) -> TensorSpec | None:
+    """Return the input that holds an instance's key, if the model takes one."""
+    for spec in signature.inputs:
+        if spec.alias == KEY and spec.shape == (None,) and (spec.dtype == "string" or "int" in spec.dtype):
+            return spec
+    return None
+
+
+def notes_of(pending: Pending, signature: Signature) -> bytes:
+    """Return the notes of a block's good instances, nothing where they have no keys."""
+    spec, notes = key_input(signature), list[np.ndarray]()
+    for group in pending.decoded.groups:
+        keys = _keys(pending, group, spec)
+        if keys is None:
+            return b""
+        lines = pending.block.first_line + group.index
+        notes.append(_note_of_run(keys, lines) if _follow(keys, lines) else _notes(keys, lines))
+        notes[-1]["range"] |= pending.part.number
+    return b"".join(note.tobytes() for note in notes)
+
+
+def read_runs(files: Sequence[Path], most: int) -> np.ndarray | None:
+    """Return each run's first and last key, None where there is anything but runs, or more than `most`."""
+    if sum(file.stat().st_size for file in files) > most * NOTE.itemsize:
+        return None
+    notes = np.frombuffer(b"".join(file.read_bytes() for file in files), dtype=NOTE)
+    if not (notes["range"] >= RUN).all():
+        return None
+    first = notes["key"].view(np.int64)
+    return np.stack([first, first + (notes["more"] - 1).view(np.int64)], axis=1)
+
+
+def read_notes(files: Sequence[Path], most: int) -> Iterator[np.ndarray]:
+    """Yield a note for each instance, about `most` or those of one block at a time."""
+    for file in files:
+        with file.open("rb") as opened:
+            while chunk := opened.read(most * NOTE.itemsize):
+                notes = np.frombuffer(chunk, dtype=NOTE)
+                runs = notes["range"] >= RUN
+                if not runs.all():
+                    yield notes[~runs]
+                yield from map(_written_out, notes[runs])
+
+
+def _keys(pending: Pending, group: Group, spec: TensorSpec | None) -> np.ndarray | None:
+    keys = _taken_out(pending.sent, group) if pending.sent else None
+    if keys is None and spec is not None:
+        return group.inputs[spec.alias]
+    if keys is None and pending.block.echoes is not None:  # of listed files the name is the key
+        return _objects([pending.block.echoes[at] for at in group.index.tolist()])
+    return keys
+
+
+def _notes(keys: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    notes = np.zeros(len(keys), dtype=NOTE)
+    if keys.dtype == object:
+        notes["key"], notes["more"] = _digests(keys)
+    else:
+        notes["key"] = keys.astype(np.int64).view(np.uint64)
+    notes["line"] = lines
+    return notes
+
+
+def _note_of_run(keys: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    note = _notes(keys[:1], lines[:1])
+    note["range"], note["more"] = RUN, len(keys)
+    return note
+
+
+def _written_out(run: np.void) -> np.ndarray:
+    """Return the notes that a run stands for."""
+    notes = np.zeros(int(run["more"]), dtype=NOTE)
+    places = np.arange(len(notes), dtype=np.uint64)
+    notes["key"], notes["line"], notes["range"] = run["key"] + places, run["line"] + places, run["range"] - RUN
+    return notes
+
+
+def _follow(keys: np.ndarray, lines: np.ndarray) -> bool:
+    """Whether keys are integers, more than one, and each is one more than that of the line before."""
+    if keys.dtype == object or len(keys) < LEAST_RUN:
+        return False
+    # Differences alone would take the lowest integer for one more than the highest.
+    return all(int(of[-1]) - int(of[0]) == len(keys) - 1 and (np.diff(of) == 1).all() for of in (keys, lines))
+
+
+def _taken_out(sent: Sent, group: Group) -> np.ndarray | None:
+    """Return the keys that were not sent, as JSON text: `1` and `"1"` differ, however they are written."""
+    heads = [sent.heads[at] for at in group.index.tolist()]
+    if not all(head.startswith(TAKEN_OUT) for head in heads):
+        return None
+    return _objects([_canonical(head[len(TAKEN_OUT) :]) for head in heads])
+
+
+def _objects(texts: list[bytes]) -> np.ndarray:
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
+
+
+def _canonical(key: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(key)) if key.startswith(b'"') else key
+
+
+def _digests(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return 128 bits of each text, in two halves."""
+    lengths = np.fromiter(map(len, texts), dtype=np.uint64, count=len(texts))
+    width = -(-int(lengths.max(initial=1)) // 8) * 8 or 8
+    words = texts.astype(f"S{width}").view("<u8").reshape(len(texts), -1)
+    halves = []
+    for multiplier in MULTIPLIERS:
+        digest = lengths * np.uint64(multiplier)
+        for place in range(words.shape[1]):
+            digest = mixed(digest ^ words[:, place], np.uint64(multiplier))
+        halves.append(digest)
+    return halves[0], halves[1]
+
+
+def mixed(value: np.ndarray, multiplier: np.uint64) -> np.ndarray:
+    """Scatter 64-bit integers (splitmix64)."""
+    value = (value ^ (value >> np.uint64(MIX[1]))) * np.uint64(MIX[0])
+    scattered: np.ndarray = (value ^ (value >> np.uint64(32))) * multiplier
+    return scattered
