@@ -70,6 +70,10 @@ def test_no_writable_field_of_the_document_is_left_out() -> None:
         {"rpo": "FAST"},
         {"autoclass": {"enabled": True, "terminalStorageClass": "STANDARD"}},
         {"storageClass": "LUKEWARM"},
+        {"location": "us-west9"},
+        {"customPlacementConfig": {"dataLocations": ["US-EAST1"]}},
+        {"customPlacementConfig": {"dataLocations": ["US-EAST1", "US-EAST1"]}},
+        {"name": "my-g00gle-bucket"},
     ],
 )
 def test_a_setting_without_sense_is_refused(local_cloud: LocalCloud, settings: dict[str, Any]) -> None:

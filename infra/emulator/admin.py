@@ -98,7 +98,7 @@ def _moment(value: Any) -> datetime:
 
 def _duration(value: Any) -> timedelta:
     try:
-        return timedelta(seconds=value)
+        return timedelta(seconds=float("nan") if isinstance(value, bool) else value)  # a truth value is no number
     except (TypeError, ValueError, OverflowError):
         raise invalid(f"advanceSeconds is {value!r}; wanted: a number.", field_path="advanceSeconds") from None
 

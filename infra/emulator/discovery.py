@@ -63,6 +63,7 @@ class Document:
     schemas: Json = field(repr=False)
     system_parameters: frozenset[str] = field(repr=False)
     root: Node = field(repr=False)
+    locations: frozenset[str] = frozenset()  # where the API has endpoints of its own
 
     def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
         """Return the method that a percent-encoded path below `/<api>/<version>/` means, and its path parameters."""
@@ -102,7 +103,8 @@ def _load(api: str, version: str) -> Document:
     root = Node()
     for method in _methods(content):
         _plant(root, method)
-    return Document(api, version, content.get("schemas", {}), frozenset(content.get("parameters", {})), root)
+    parameters, locations = content.get("parameters", {}), [one["location"] for one in content.get("endpoints", [])]
+    return Document(api, version, content.get("schemas", {}), frozenset(parameters), root, frozenset(locations))
 
 
 def _folder() -> Path:

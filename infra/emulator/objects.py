@@ -22,6 +22,7 @@ from infra.emulator.storage_conditions import Conditions
 from infra.emulator.storage_contexts import stamped
 from infra.emulator.storage_customer_keys import FIELD
 from infra.emulator.storage_holds import check_retention, check_unprotected
+from infra.emulator.storage_metadata_rules import checked_metadata
 from infra.emulator.storage_resource import WRITABLE, merged, object_resource
 from infra.emulator.storage_sessions import recover
 from infra.emulator.storage_soft_delete import bury
@@ -173,7 +174,7 @@ def _new_body(cloud: Cloud, bucket: Json, blob: Blob, fields: Json) -> Json:
     """Return the stored part of a new generation's resource."""
     now = cloud.now()
     sent = merged({}, fields)
-    written = {name: sent[name] for name in WRITABLE if sent.get(name, {}) != {}}
+    written = checked_metadata({name: sent[name] for name in WRITABLE if sent.get(name, {}) != {}})
     check_retention(cloud, bucket, written.get("retention") or {})
     if bucket.get("defaultEventBasedHold"):
         written.setdefault("eventBasedHold", True)

@@ -5,6 +5,7 @@ import binascii
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -15,7 +16,7 @@ RANGES = {
     "int64": (-(2**63), 2**63 - 1),
     "uint64": (0, 2**64 - 1),
 }
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 DURATION = re.compile(r"-?\d{1,12}(\.\d{1,9})?s")
 TIMESTAMP_HELP = "Illegal timestamp format; timestamps must end with 'Z' or have a valid timezone offset."
 DURATION_HELP = "Illegal duration format; duration must end with 's'"
@@ -122,8 +123,16 @@ def _bytes(value: str) -> None:
 
 
 def _timestamp(value: str) -> None:
-    if not TIMESTAMP.fullmatch(value):
+    if not is_timestamp(value):
         raise UnfitError("type.googleapis.com/google.protobuf.Timestamp", TIMESTAMP_HELP)
+
+
+def is_timestamp(value: str) -> bool:
+    """Tell whether a text is a time that there is, between the years 1 and 9999 in UTC."""
+    try:
+        return bool(TIMESTAMP.fullmatch(value) and datetime.fromisoformat(value).astimezone(UTC))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _duration(value: str) -> None:

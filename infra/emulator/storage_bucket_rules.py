@@ -4,12 +4,14 @@ import re
 from datetime import datetime, timedelta
 
 from infra.emulator.clock import text
+from infra.emulator.discovery import document
 from infra.emulator.errors import ApiError, invalid
 from infra.emulator.resources import Json
 from infra.emulator.storage_lifecycle import check_lifecycle
-from infra.places.multi_regions import MULTI_REGIONS, PAIRS
+from infra.places.multi_regions import MULTI_REGIONS, PAIRS, chosen_pair
 
 SOFT_DELETE_SECONDS = "604800"  # seven days, the service's default
+REGIONS_OF_A_PAIR = 2
 LABEL = r"[^\W_A-Z][\w-]{0,62}"
 STORAGE_CLASSES = {
     "STANDARD",
@@ -60,7 +62,7 @@ def check_bucket_name(name: str) -> None:
     shaped = re.fullmatch(r"[a-z0-9][a-z0-9._-]*[a-z0-9]", name) and 3 <= len(name) <= (222 if len(parts) > 1 else 63)
     sized = all(0 < len(part) <= 63 for part in parts)
     address = re.fullmatch(r"\d+\.\d+\.\d+\.\d+", name)
-    if not shaped or not sized or address or name.startswith("goog") or "google" in name:
+    if not shaped or not sized or address or name.startswith("goog") or re.search("g[o0]{2}g[l1]e", name):
         msg = f"Invalid bucket name: '{name}'"
         raise invalid(msg, reason="invalid")
 
@@ -71,7 +73,7 @@ def location_type(location: str) -> str:
         return "multi-region"
     if location.lower() in PAIRS:
         return "dual-region"
-    if not re.fullmatch(r"[A-Z]+-[A-Z]+\d{1,2}", location):
+    if location.lower() not in document("storage", "v1").locations:  # where storage has endpoints
         msg = f"The specified location constraint is not valid: {location!r}"
         raise invalid(msg, reason="invalid")
     return "region"
@@ -103,6 +105,9 @@ def check_settings(body: Json) -> None:
     check_lifecycle(body.get("lifecycle", {}).get("rule") or [])
     _check_numbers(body)
     _check_words(body)
+    if body.get("customPlacementConfig") and len(set(chosen_pair(body))) != REGIONS_OF_A_PAIR:
+        msg = f"customPlacementConfig names two regions, not {chosen_pair(body)}."
+        raise invalid(msg, reason="invalid")
     if body["storageClass"] not in STORAGE_CLASSES:
         msg = f"Invalid storage class {body['storageClass']!r}"
         raise invalid(msg, reason="invalid")

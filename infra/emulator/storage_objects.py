@@ -15,6 +15,7 @@ from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import Query, conditions_of, flag, integer
 from infra.emulator.storage_contexts import stamped
 from infra.emulator.storage_holds import check_retention_change, check_unprotected, released
+from infra.emulator.storage_metadata_rules import checked_metadata
 from infra.emulator.storage_projections import shown_object
 from infra.emulator.storage_resource import WRITABLE, merged
 from infra.emulator.storage_soft_delete import bury
@@ -85,7 +86,7 @@ def _write(call: Call, change: Callable[[Json], Json]) -> Json:
     with call.resources.transaction():
         found = require_object(call.cloud, bucket, name, integer(call.query, "generation"))
         conditions_of(call.query, headers=call.headers).check(found)
-        body = {key: value for key, value in change(found.body).items() if value != {}}
+        body = checked_metadata({key: value for key, value in change(found.body).items() if value != {}})
         check_retention_change(call.cloud, home, found.body, body, override=override)
         _check_custom_time(found.body, body)
         body = released(call.cloud, found.body, {"contentType": "application/octet-stream", **body})

@@ -19,9 +19,10 @@ from infra.emulator.storage_blobs import MOST_PIECES, PIECE, BlobWriter, Sums, o
 from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_conditions import ETAG_HEADERS, Query, conditions_of
 from infra.emulator.storage_customer_keys import FIELD, sent_key
+from infra.emulator.storage_metadata_rules import checked_metadata
 from infra.emulator.storage_multipart import RelatedReader
 from infra.emulator.storage_projections import is_full
-from infra.emulator.storage_resource import base_address, object_resource
+from infra.emulator.storage_resource import WRITABLE, base_address, object_resource
 from infra.emulator.strict import check_creation
 from infra.emulator.validation import checked_body
 
@@ -71,6 +72,7 @@ def checked_fields(request: Request, body: Any) -> Json:
 def check_upload(upload: Upload) -> None:
     """Refuse what cannot succeed before its bytes are read; `commit` checks again when they are there."""
     new_list(require_bucket(upload.cloud, upload.bucket), upload.fields)
+    checked_metadata({name: upload.fields[name] for name in WRITABLE if upload.fields.get(name)})
     check_name(upload.name)
     check_creation(upload.cloud, upload.bucket, upload.name)
     conditions_of(upload.query).check(catalog.find(upload.cloud, upload.bucket, upload.name))

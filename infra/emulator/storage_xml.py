@@ -18,6 +18,7 @@ from infra.emulator.methods import READS, SETTINGS
 from infra.emulator.object_access_lists import PREDEFINED
 from infra.emulator.objects import require_bucket, require_object
 from infra.emulator.resources import Json
+from infra.emulator.scalars import is_timestamp
 from infra.emulator.spelling import camel_case
 from infra.emulator.storage_content import content_headers, object_content
 from infra.emulator.storage_copies import copied
@@ -227,11 +228,19 @@ def _fields(headers: Mapping[str, str]) -> Json:
         "contentDisposition": headers.get("content-disposition"),
         "contentLanguage": headers.get("content-language"),
         "storageClass": headers.get("x-goog-storage-class"),
+        "customTime": _custom_time(headers),
         PREDEFINED: camel_case(headers.get("x-goog-acl") or headers.get("acl") or "", "-"),  # a form calls it acl
     }
     prefix = "x-goog-meta-"
     metadata = {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
     return {**{name: value for name, value in names.items() if value}, **({"metadata": metadata} if metadata else {})}
+
+
+def _custom_time(headers: Mapping[str, str]) -> str:
+    text = headers.get("x-goog-custom-time", "")
+    if text and not is_timestamp(text):
+        raise invalid(f"x-goog-custom-time is {text!r}; its form is 2030-01-31T12:00:00Z.")
+    return text
 
 
 def _conditions(request: Request) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from infra.emulator.buckets import NOT_EMPTY, OWNED, TAKEN
 from infra.emulator.errors import ApiError
+from infra.emulator.storage_metadata_rules import TOO_LARGE
 from infra.emulator.storage_sessions import NO_UPLOAD
 from infra.emulator.storage_signatures import EXPIRED
 
@@ -29,6 +30,7 @@ TEXTS = {
     OWNED: "BucketAlreadyOwnedByYou",
     TAKEN: "BucketNameUnavailable",
     "Invalid bucket name": "InvalidBucketName",
+    TOO_LARGE: "MetadataTooLarge",
     "Provided MD5 hash": "BadDigest",
     "Provided CRC32C": "BadDigest",
     EXPIRED: "ExpiredToken",
