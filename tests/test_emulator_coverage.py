@@ -1,12 +1,15 @@
 """COVERAGE.md says what is true: it is what its generator makes, and the tests that it names are there."""
 
 import ast
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from infra.emulator import coverage
 from infra.emulator.calls import HANDLERS
+from infra.emulator.discovery import VERSIONS
+from infra.emulator.reasons import REASONS, reason
 
 ROOT = Path(__file__).parent.parent
 ROWS = [line.split(" | ") for line in coverage.PAGE.read_text().splitlines() if line.startswith("| `")]
@@ -37,3 +40,13 @@ def test_modules_say_what_they_hold_calls_against() -> None:
     kinds = coverage._kinds()
     assert kinds["test_emulator_trace.py"] == "recorded"
     assert set(kinds.values()) <= set(coverage.KINDS)
+
+
+@pytest.mark.parametrize("api", ["aiplatform", "ml"])
+def test_every_other_method_of_prediction_says_why(api: str) -> None:
+    """What is not handled is answered 501 with a reason, not only with its id; a reason that fits nothing is none."""
+    every = {method for version in VERSIONS[api] for method in coverage.method_ids(api, version)}
+    missing = every - set(HANDLERS)
+    assert all(reason(method) for method in missing)
+    patterns = [pattern for pattern, _ in REASONS if pattern.startswith(f"{api}.")]
+    assert [pattern for pattern in patterns if not any(fnmatchcase(method, pattern) for method in missing)] == []

@@ -66,7 +66,7 @@ def _rows() -> Iterator[Row]:
     proofs, kinds = _proofs(), _kinds()
     for method in sorted(HANDLERS):
         api = method.partition(".")[0]
-        versions = tuple(version for version in VERSIONS[api] if method in _methods(api, version))
+        versions = tuple(version for version in VERSIONS[api] if method in method_ids(api, version))
         handler = HANDLERS[method]
         name = getattr(handler, "__name__", "<lambda>")  # those made from a table have none of their own
         module = handler.__module__.rpartition(".")[2]
@@ -106,7 +106,8 @@ def _declared(marks: ast.expr) -> Iterator[str]:
             yield str(ast.literal_eval(call.args[0]))
 
 
-def _methods(api: str, version: str) -> frozenset[str]:
+def method_ids(api: str, version: str) -> frozenset[str]:
+    """Return the ids of an API's methods."""
     return frozenset(_ids(document(api, version).root))
 
 
@@ -117,7 +118,7 @@ def _ids(node: Node) -> Iterator[str]:
 
 
 def _not_handled(api: str, rows: list[Row]) -> list[str]:
-    every = {method for version in VERSIONS[api] for method in _methods(api, version)}
+    every = {method for version in VERSIONS[api] for method in method_ids(api, version)}
     return [f"{len(rows)} of {len(every)} methods."]
 
 

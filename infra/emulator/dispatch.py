@@ -17,6 +17,7 @@ from infra.emulator.exchange import note_method
 from infra.emulator.parameters import checked_query
 from infra.emulator.partial_response import checked_mask, mask_of, selected
 from infra.emulator.projects import by_id, remember
+from infra.emulator.reasons import reason
 from infra.emulator.unforeseen import unforeseen
 from infra.emulator.validation import checked_body
 
@@ -86,7 +87,8 @@ def _handled(cloud: Cloud, incoming: Incoming, *, lenient: bool) -> Any:
     raw = is_raw(content, method)
     checked = _loosely(body) if raw else checked_body(content, method, _json(body), lenient=lenient) if body else {}
     if handler is None:
-        raise unimplemented(f"{method.id} ({content.version}) is not implemented by the local cloud.")
+        text = f"{method.id} ({content.version}) is not implemented by the local cloud{reason(method.id)}."
+        raise unimplemented(text)
     remember(cloud, path, call_query)
     path, headers = by_id(cloud, path), incoming.headers
     answered = handler(Call(cloud, method.id, content.api, content.version, path, call_query, checked, headers, body))
