@@ -60,7 +60,11 @@ def _tell(found: dict[str, Figures], *, as_json: bool) -> None:
     facts["targets"] = [asdict(target) for target in ours]
     if not as_json:
         rows = [[title, *(getattr(one, name) for one in found.values())] for name, title in ROWS.items()]
-        table("One call is the GET of a bucket; both keep objects as files.", ["", *found], rows)
+        table(
+            "One call is the GET of a bucket; both keep objects as files, the client's own lie in memory.",
+            ["", *found],
+            rows,
+        )
     verdicts = [
         f"{'ok    ' if one.met else 'missed'} {one.what}: {one.measured} (wanted: {one.wanted})" for one in ours
     ]
