@@ -10,10 +10,7 @@ REASONS = (
     ("aiplatform.*.publishers.*", "it serves SavedModels, no models of publishers"),
     ("aiplatform.*enerateContent", "it serves SavedModels, no generative models"),
     ("aiplatform.*.endpoints.*", "its model servers answer SavedModels' predictions at once, and know no tokens"),
-    (
-        "aiplatform.*",
-        "of Vertex AI it has models, endpoints, resource pools, predictions and batch predictions",
-    ),
+    ("aiplatform.*", "of Vertex AI it has models, endpoints, resource pools, predictions and batch predictions"),
     ("ml.projects.explain", "of AI Platform it answers predictions; explain a model at Vertex AI's endpoints"),
     ("ml.projects.locations.*", "of AI Platform it tunes no hyperparameters (Vizier)"),
     ("ml.*", "of AI Platform it has models, versions, predictions, batch predictions and operations"),
