@@ -39,7 +39,7 @@ from infra.setting_table import WRAPPERS
 from infra.stacks import read_stack, write_setting
 from infra.steps import online_tasks, verification_tasks, version_tasks
 from infra.steps.instances import instances_file
-from infra.steps.own_predictions import predict_here
+from infra.steps.own_predictions import predict_here, run_to_come
 from infra.steps.places import JOBS, METRICS, MODEL, RESULTS, SAVED_MODELS, step
 from infra.steps.uploads import check_operations, upload_model
 from infra.task_options import ENGINE, JSON, STACK, WRAPPER, Facts, known_wrapper, need_option, whole_number
@@ -111,11 +111,11 @@ def upload(_: Context, stack: str = "local", json: bool = False) -> Facts:
 
 
 @step(
-    "The job goes on. Follow it: invoke predict --job JOB (named above); then: invoke results",
+    "A job goes on, a run of this machine waits. Follow it, or go on with it: invoke predict --job JOB (named above)",
     instances="seed (the tutorial's ten rows), test (102 rows, default), or a JSON Lines file (not on vertex: or gs://)",
     beam_options="of Beam, with --on beam, such as '--subnetwork=… --max_num_workers=9', or another runner's",
     on="vertex (default: a batch prediction job), local (the engine on this machine) or beam (DirectRunner, Dataflow)",
-    job="follow this job again instead of starting one",
+    job="follow this job again instead of starting one, or go on with this run where it was broken off",
     alias="the version of this alias, such as production (default: the stack's own version)",
     on_duplicate_key="error (default), or keep: such rows cannot be matched to their predictions",
     **WRAPPER,
@@ -137,12 +137,12 @@ def predict(
     """Instances (JSON Lines with `key`) -> a batch prediction job, followed to its end; or the same without one."""
     began = time.monotonic()
     found = deployment.outputs(read_stack(stack))
-    if own_runs.known_place(on) != own_runs.VERTEX:
-        facts = predict_here(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key, beam_options)
+    run = batch_runs.recall(JOBS, stack, job) if job else None
+    if (run.on if run else own_runs.known_place(on)) != own_runs.VERTEX:
+        run = run or run_to_come(found, instances, known_wrapper(wrapper), stack, on, on_duplicate_key)
+        facts = predict_here(found, run, on_duplicate_key, beam_options, go_on=bool(job))
     else:
-        if job:
-            run = batch_runs.recall(JOBS, stack, job)
-        else:
+        if run is None:
             file, targets = instances_file(instances, known_wrapper(wrapper), on_duplicate_key)
             run = batch_runs.submit(found, stack, wrapper, file, targets, alias)
             batch_runs.remember(run, JOBS)

@@ -16,9 +16,10 @@ from infra.platforms import create_job, get_job, is_classic, need_aliases, wait_
 from infra.prediction import BatchJob, Json, connect
 from infra.promotion import version_with
 from infra.stacks import StackError
-from infra.storage import bucket_resource, download_prefix, upload_file
+from infra.storage import bucket_resource, download_prefix, exists, upload_file
 
 ENDED_BADLY = {"JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED"}
+MANIFEST = "manifest.json"  # what a run without the service writes last
 LISTED = 5  # how many known jobs a mistake names
 SUCCEEDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED"}
 
@@ -113,6 +114,9 @@ def download(outputs: Mapping[str, Any], run: BatchRun, folder: Path) -> str:
         StackError: the job has not ended well: it has no results.
     """
     if run.on != "vertex":
+        if not exists(outputs, f"{run.output}/{MANIFEST}"):
+            msg = f"Run {run.id} was broken off: it has no results yet"
+            raise StackError(f"{msg}. Go on with it: invoke predict --job {run.id} --stack {run.stack}")
         download_prefix(outputs, f"{run.output}/", folder)
         return f"{run.output}/"
     job = get_job(outputs, run.job)

@@ -56,7 +56,7 @@ def predict(outputs: Mapping[str, Any], run: BatchRun, policy: str, flags: Seque
     command = [*_interpreter(run.on), "-m", PROGRAMS[run.on], *told, "--on-duplicate-key", policy, *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, env=_environment(outputs), text=True, check=False)
     if done.returncode:
-        again = f"Correct that, then run: invoke predict --on {run.on} --wrapper {run.wrapper} --stack {run.stack}"
+        again = f"Correct that, then go on: invoke predict --job {run.id} --stack {run.stack}"
         raise StackError(f"Run {run.id} ended with code {done.returncode}, for the reason above. {again}")
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return summary

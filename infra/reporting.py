@@ -1,5 +1,6 @@
 """What tasks tell: summaries and progress for people, one JSON object for programs, one line for a mistake."""
 
+import errno
 import functools
 import json
 import os
@@ -203,4 +204,6 @@ def _cell(value: Any) -> str:
 
 def _os_error(error: OSError) -> str:
     place = f"{error.filename!r}: " if error.filename else ""
-    return f"{place}{error.strerror or error}. Check the path and its permissions"
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    remedy = "Make room, and run it again" if full else "Check the path and its permissions"
+    return f"{place}{error.strerror or error}. {remedy}"

@@ -1,6 +1,7 @@
 """The whole path as a user runs it: `invoke demo` in a fresh copy, twice, and every task on what it made."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -165,6 +166,22 @@ def test_predict_on_this_machine_needs_no_job(clone: Clone, demo: dict[str, Any]
     assert (facts["predicted"], facts["failed"], facts["on"]) == (10, 0, "local")
     assert set(demo["jobs"][0]) - {"joined", "rmse"} <= set(facts)
     assert clone.facts("results", "--job", facts["job"])["joined"] == 10
+    assert clone.facts("predict", "--job", facts["job"])["predicted"] == 10  # it is done, and stays as it is
+
+
+def test_a_broken_off_run_goes_on(clone: Clone, demo: dict[str, Any], tmp_path: Path) -> None:
+    """Refused for a key that is there twice, it has no results, and says how to go on; `--job` does."""
+    assert demo
+    file = tmp_path / "twice.jsonl"
+    file.write_text("".join(json.dumps({"features": SEED_ROW, "key": key}) + "\n" for key in (7, 7, 8)))
+    refused = clone.invoke("predict", "--on", "local", "--instances", str(file), "--json")
+    remedy = re.search(r"invoke predict --job (\S+)", json.loads(refused.stdout.splitlines()[-1])["error"])
+    assert (refused.returncode, remedy is not None) == (1, True), refused.stderr
+    job = remedy[1] if remedy else ""
+    early = clone.invoke("results", "--job", job)
+    assert (early.returncode, f"Go on with it: invoke predict --job {job}" in early.stderr) == (1, True), early.stderr
+    facts = clone.facts("predict", "--job", job, "--on-duplicate-key", "keep")
+    assert (facts["job"], facts["predicted"], facts["on"]) == (job, 3, "local")
 
 
 @pytest.mark.long
