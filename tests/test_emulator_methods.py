@@ -144,3 +144,14 @@ def test_the_address_of_a_begun_upload_needs_no_token(cloud: LocalCloud) -> None
     """Whoever may begin an upload can give its address to somebody who may not, as on the service."""
     begun = send(cloud, "POST", "/upload/storage/v1/b/mine/o?uploadType=resumable&name=sent", json={})
     assert requests.put(begun.headers["location"], data=b"sent", timeout=30).json()["size"] == "4"
+
+
+def test_the_generation_that_is_copied_is_the_one_that_is_asked_about(cloud: LocalCloud) -> None:
+    """What lets somebody read the live one says nothing of another."""
+    send(cloud, "POST", "/storage/v1/b?project=p", "local", json={"name": "lists", "versioning": {"enabled": True}})
+    path = "/upload/storage/v1/b/lists/o?uploadType=media&name=a&predefinedAcl="
+    old = send(cloud, "POST", path + "private", "local", data=b"hidden").json()["generation"]
+    send(cloud, "POST", path + "publicRead", "local", data=b"shown")
+    copy = "/storage/v1/b/lists/o/a/rewriteTo/b/mine/o/copied"
+    assert send(cloud, "POST", f"{copy}?sourceGeneration={old}", json={}).status_code == 403
+    assert send(cloud, "POST", copy, json={}).status_code == 200

@@ -39,7 +39,7 @@ def accesses(cloud: Cloud, meant: Meaning, project: str, query: Mapping[str, str
             name = path.get("object", "" if kind == "buckets" else None)
             yield replace(wanted, permission=f"storage.{kind}.getIamPolicy", name=name)
         return
-    yield from _source(cloud, meant, project, bucket)
+    yield from _source(cloud, meant, project, bucket, _generation(query, "sourceGeneration"))
     name = path.get("object") or path.get("destinationObject") or query.get("name")
     yield Access("storage.objects.create", project, bucket, name)
     if name and catalog.find(cloud, bucket, name):
@@ -54,16 +54,17 @@ def _list(meant: Meaning, project: str, query: Mapping[str, str]) -> Iterator[Ac
         yield Access(f"storage.{LISTS[kind]}.{needed}", project, meant.path["bucket"], name, None, _generation(query))
 
 
-def _generation(query: Mapping[str, str]) -> int | None:
-    text = query.get("generation", "")
+def _generation(query: Mapping[str, str], name: str = "generation") -> int | None:
+    text = query.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def _source(cloud: Cloud, meant: Meaning, project: str, bucket: str) -> Iterator[Access]:
+def _source(cloud: Cloud, meant: Meaning, project: str, bucket: str, generation: int | None) -> Iterator[Access]:
     path = meant.path
     if meant.method in READS_SOURCE:
         theirs = project_of(cloud, meant.method, {"bucket": path["sourceBucket"]}, {})
-        yield Access("storage.objects.get", theirs, path["sourceBucket"], path["sourceObject"])
+        source = path["sourceBucket"], path["sourceObject"]
+        yield Access("storage.objects.get", theirs, *source, generation=generation)
     elif meant.method == "storage.objects.move":
         yield Access("storage.objects.move", project, bucket, path["sourceObject"])
     elif meant.method == "storage.objects.compose":
