@@ -58,6 +58,16 @@ def test_server_that_never_becomes_ready(local_cloud: LocalCloud, stable: Any) -
     stable.models().delete(name=broken["model"]).execute()
 
 
+def test_an_id_is_used_again_at_once(stable: Any, model: str) -> None:
+    """A deployed model comes back under its old id while its old server is still ending."""
+    endpoint = make_endpoint(stable)
+    for _ in range(2):
+        assert "error" not in deploy(stable, endpoint, model, id="9")
+        assert len(stable.endpoints().predict(endpoint=endpoint, body=ROWS).execute()["predictions"]) == 2
+        stable.endpoints().undeployModel(endpoint=endpoint, body={"deployedModelId": "9"}).execute()
+    clear(stable, endpoint)
+
+
 def test_lost_server_is_started_again(local_cloud: LocalCloud, stable: Any, model: str) -> None:
     """A server that died is replaced by the next prediction."""
     endpoint = make_endpoint(stable)

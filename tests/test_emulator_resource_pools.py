@@ -129,6 +129,7 @@ def test_pools_that_cannot_be_made(locations: Any, body: dict[str, Any], text: s
 
 def test_deployed_models_share_a_server(local_cloud: LocalCloud, locations: Any, model: str) -> None:
     """Two endpoints are answered by one process; it ends with the last of them; the pool goes after it."""
+    until(lambda: not servers(local_cloud))
     pools, pool = locations.deploymentResourcePools(), make_pool(locations, "shared")
     endpoints = [make_endpoint(locations) for _ in range(2)]
     started = [deploy_to(locations, name, model, pool).execute() for name in endpoints]

@@ -171,7 +171,9 @@ def _request(address: str, verb: str, route: str, body: bytes = b"") -> tuple[in
 def _end(launch: Launch, future: Future[Running]) -> None:
     if not future.cancel() and future.exception() is None:
         stop(future.result().process, DRAIN_SECONDS)
-    shutil.rmtree(launch.folder, ignore_errors=True)
+    with _lock:  # one that was started again under the same name meanwhile has the same folder
+        if all(other.folder != launch.folder for other, _ in _servers.values()):
+            shutil.rmtree(launch.folder, ignore_errors=True)
 
 
 @on_start
