@@ -56,6 +56,57 @@ def test_a_request_means_a_method(verb: str, address: str, method: str, path: di
     assert (found.method, found.path) == (f"storage.{method}", path)
 
 
+@pytest.mark.parametrize(
+    "opened",
+    [
+        "GET /storage/v1/b/b/o/a?alt=media",
+        "HEAD /download/storage/v1/b/b/o/a",
+        "POST /upload/storage/v1/b/b/o?uploadType=media",
+        "PUT /resumable/upload/storage/v1/b/b/o?upload_id=1",
+        "GET /b/a",
+        "HEAD /b/a",
+        "PUT /b/a",
+        "DELETE /b/a",
+        "POST /b/a?uploads",
+        "POST /b",
+        "GET /b",
+    ],
+)
+def test_objects_bytes_can_be_opened_to_pages(opened: str) -> None:
+    """Each path on which bytes go in or out, and what lists them, by the bucket whose rules then count."""
+    found = meant(*opened.split(" "))
+    assert (found.content, found.path["bucket"]) == (True, "b")
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "GET /storage/v1/b/b/o/a",
+        "DELETE /storage/v1/b/b/o/a?alt=media",
+        "GET /storage/v1/b/b?alt=media",
+        "POST /storage/v1/b/b/o/a/rewriteTo/b/b/o/c",
+        "GET /aiplatform/v1/projects/p/locations/us-central1/models",
+        "GET /b/a?acl",
+        "PUT /b?acl",
+        "PUT /b",
+        "HEAD /b",
+        "DELETE /b",
+        "GET /b?location",
+        "GET /",
+        "PATCH /b/a",
+        "POST /batch/storage/v1",
+        "POST /b%61tch/storage/v1",
+        "GET /healthz",
+        "POST /_local/clock",
+        "GET /upload/storage/v1/b/b/o",
+        "PUT /storage/x",
+    ],
+)
+def test_nothing_else_can(closed: str) -> None:
+    """Settings, lists of access, the APIs, the local cloud's own paths, buckets named as other paths begin."""
+    assert not meant(*closed.split(" ")).content
+
+
 def test_headers_change_what_is_meant() -> None:
     """A POST can stand for another verb, on the APIs only; a PUT that copies reads its source."""
     assert meant("POST", "/storage/v1/b/b/o/a", x_http_method_override="DELETE").method == "storage.objects.delete"
