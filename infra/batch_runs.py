@@ -200,6 +200,9 @@ def recall(folder: Path, stack: str, run_id: str = "", wrapper: str = "") -> Bat
     """
     runs = [_record(path) for path in sorted(folder.glob("*.json"), key=_modified)]
     fitting = [run for run in runs if run.stack == stack and run_id in {"", run.id} and wrapper in {"", run.wrapper}]
+    other = next((run for run in runs if run.stack == stack and run_id == run.id), None)
+    if not fitting and other:
+        raise StackError(f"Job {run_id} is one of wrapper {other.wrapper!r}. Run with: --wrapper {other.wrapper}")
     if not fitting:
         wanted = f"job {run_id!r}" if run_id else f"{wrapper or 'batch'} prediction job"
         own = [run.id for run in runs if run.stack == stack]

@@ -169,6 +169,14 @@ def test_predict_on_this_machine_needs_no_job(clone: Clone, demo: dict[str, Any]
     assert clone.facts("predict", "--job", facts["job"])["predicted"] == 10  # it is done, and stays as it is
 
 
+@pytest.mark.long
+def test_a_run_of_this_machine_is_verified(clone: Clone, demo: dict[str, Any]) -> None:
+    """It has no job that could be followed, and is compared as one."""
+    assert demo
+    job = clone.facts("predict", "--on", "local", "--instances", "seed", "--wrapper", "functional")["job"]
+    assert clone.facts("verify", "--job", job, "--wrapper", "functional")["within"]
+
+
 def test_a_broken_off_run_goes_on(clone: Clone, demo: dict[str, Any], tmp_path: Path) -> None:
     """Refused for a key that is there twice, it has no results, and says how to go on; `--job` does."""
     assert demo

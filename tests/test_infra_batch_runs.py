@@ -19,6 +19,8 @@ def test_the_latest_run_of_a_stack_and_wrapper_is_found(tmp_path: Path) -> None:
     assert recall(tmp_path, "local") == other
     assert recall(tmp_path, "local", wrapper="decorator") == RUN
     assert recall(tmp_path, "prod", "decorator-3").stack == "prod"
+    with pytest.raises(StackError, match=r"of wrapper 'functional'. Run with: --wrapper functional"):
+        recall(tmp_path, "local", "functional-2", "decorator")
 
 
 def test_an_unknown_run_names_the_latest_known(tmp_path: Path) -> None:

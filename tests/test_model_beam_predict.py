@@ -176,6 +176,11 @@ def test_a_retried_bundle_writes_the_same_shard(saved_models: Path, tmp_path: Pa
     run(saved_models / "keyed", rows.pattern, tmp_path / "beam", "--shards", "3", "--resume")
     batch.run(saved_models / "keyed", [rows.pattern], tmp_path / "engine", "--shards", "3")
     assert_same(tmp_path / "beam", tmp_path / "engine")
+    again = [*told, "--shards", "3", "--resume"]
+    whole, other = json.loads(script(REFUSALS, json.dumps([again, [*again, "--seed", "1"]])))
+    assert (whole[0], other[0]) == (0, 2)  # what is done is told, and left alone
+    assert whole[1].startswith("3,000 instances: 2,")
+    assert "belongs to a run with other seed" in other[1]
 
 
 def _told(saved_models: Path, source: str, output: Path, *more: str) -> list[str]:

@@ -98,8 +98,9 @@ def verify(
     if run is None:
         run = batch_runs.submit(found, stack, wrapper, file, None)
         batch_runs.remember(run, JOBS)
-    with job_counter(run.id) as shown:
-        batch_runs.follow(found, run, shown)
+    if run.on == own_runs.VERTEX:
+        with job_counter(run.id) as shown:
+            batch_runs.follow(found, run, shown)
     shards = RESULTS / run.id / "shards"
     batch_runs.download(found, run, shards)
     rows = [jsonlib.loads(line) for line in file.read_text().splitlines() if line.strip()]

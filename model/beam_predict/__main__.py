@@ -22,7 +22,7 @@ from model.batch_predict.settings import Exit, Threshold, UnusableError
 from model.beam_predict.failures import place_in_output
 from model.beam_predict.files import read, remove_torn
 from model.beam_predict.pipeline import build
-from model.beam_predict.preparing import claim, prepare
+from model.beam_predict.preparing import claim, finished, prepare
 from model.beam_predict.progress import progress
 from model.beam_predict.runners import (
     LOCAL,
@@ -65,6 +65,8 @@ def _run(options: argparse.Namespace, flags: Sequence[str]) -> dict[str, Any] | 
     chosen = pipeline_options(options.runner, flags)
     check_reachable(options.runner, chosen, [options.saved_model, options.output, *settings.patterns])
     work = prepare(settings, options.saved_model, options.output, options.runner)
+    if done := finished(work):
+        return done
     run_here(options.runner, chosen, work.settings.workers)
     with tempfile.TemporaryDirectory(prefix="beam-") as folder:
         stage_source(options.runner, chosen, folder)

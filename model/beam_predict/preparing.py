@@ -3,18 +3,19 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from model.batch_predict.folder import MANIFEST
 from model.batch_predict.formats import Format
-from model.batch_predict.identity import Plan, new_plan
+from model.batch_predict.identity import Plan, complete_plan, new_plan
 from model.batch_predict.inputs import InputFile, find_inputs
 from model.batch_predict.listed_files import digest_listed
 from model.batch_predict.options import processors
 from model.batch_predict.readers import read_headers
-from model.batch_predict.scan import digest_folder
-from model.batch_predict.settings import Settings, UnusableError
+from model.batch_predict.scan import digest_folder, scan_files
+from model.batch_predict.settings import Settings, State, UnusableError
 from model.batch_predict.transforms import fitting
 from model.beam_predict.files import is_remote, names_in, read, whole
 from model.beam_predict.work import PLAN, WORK, Work, shard_count
@@ -48,6 +49,21 @@ def _known(file: InputFile) -> dict[str, str]:
     return {"sha256": file.digest or unread, "contents": digest_listed(file).digest if listed else ""}
 
 
+def finished(work: Work) -> dict[str, Any] | None:
+    """Return the manifest of a run that is to be gone on with, and is done.
+
+    Raises:
+        UnusableError: it was another run.
+    """
+    content = read(work.manifest) if work.settings.resume else None
+    manifest: dict[str, Any] = msgspec.json.decode(content) if content else {}
+    if manifest.get("state") != State.FINISHED:
+        return None
+    plan = complete_plan(work.plan, scan_files(work.files, [], None), work.settings.saved_model)
+    _check_same(work, plan, msgspec.convert(manifest["plan"], Plan))
+    return manifest
+
+
 def claim(work: Work) -> None:
     """Make the output folder this run's, or find that it is.
 
@@ -62,7 +78,7 @@ def claim(work: Work) -> None:
         msg = f"{work.output!r} holds an unfinished run. Continue it with --resume, or choose another --output"
         raise UnusableError(msg)
     if kept:
-        _check_same(work, msgspec.json.decode(kept, type=Plan))
+        _check_same(work, work.plan, msgspec.json.decode(kept, type=Plan))
         return
     if not is_remote(work.output):
         Path(work.place(WORK)).mkdir(parents=True, exist_ok=True)
@@ -70,9 +86,9 @@ def claim(work: Work) -> None:
         file.write(msgspec.json.encode(work.plan))
 
 
-def _check_same(work: Work, stored: Plan) -> None:
+def _check_same(work: Work, plan: Plan, stored: Plan) -> None:
     names = Plan.__struct_fields__
-    differing = [name for name in names if getattr(work.plan, name) != getattr(stored, name)]
+    differing = [name for name in names if getattr(plan, name) != getattr(stored, name)]
     if differing:
         was = ", ".join(name.replace("_", "-") for name in differing)
         msg = f"{work.output!r} belongs to a run with other {was}. Choose another --output"
