@@ -1,7 +1,7 @@
 """What is noted of every instance's key, for keys to be compared when all have been read.
 
 A note is 24 bytes: the key (an integer itself, 128 bits of a text) and where its line stands. Keys that follow one
-another line by line, as numbered rows have them, take one note for a whole block.
+another line by line, as numbered rows have them, take one note together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from model.signature import Signature, TensorSpec
 KEY = "key"
 NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
 RUN = 1 << 31  # in `range`: `more` keys, from this one and this line on
-LEAST_RUN = 2  # keys
+LEAST_RUN = 4  # keys on average: shorter runs are noted key by key
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)  # odd numbers without a pattern
 MIX = (0xBF58476D1CE4E5B9, 29)  # of splitmix64
 
@@ -38,8 +38,7 @@ def notes_of(pending: Pending, signature: Signature) -> bytes:
         keys = _keys(pending, group, spec)
         if keys is None:
             return b""
-        lines = pending.block.first_line + group.index
-        notes.append(_note_of_run(keys, lines) if _follow(keys, lines) else _notes(keys, lines))
+        notes.append(_notes(keys, pending.block.first_line + group.index))
         notes[-1]["range"] |= pending.part.number
     return b"".join(note.tobytes() for note in notes)
 
@@ -52,7 +51,8 @@ def read_runs(files: Sequence[Path], most: int) -> np.ndarray | None:
     if not (notes["range"] >= RUN).all():
         return None
     first = notes["key"].view(np.int64)
-    return np.stack([first, first + (notes["more"] - 1).view(np.int64)], axis=1)
+    last = first + (notes["more"].view(np.int64) - 1)
+    return np.stack([first, last], axis=1) if (last >= first).all() else None
 
 
 def read_notes(files: Sequence[Path], most: int) -> Iterator[np.ndarray]:
@@ -64,7 +64,7 @@ def read_notes(files: Sequence[Path], most: int) -> Iterator[np.ndarray]:
                 runs = notes["range"] >= RUN
                 if not runs.all():
                     yield notes[~runs]
-                yield from map(_written_out, notes[runs])
+                yield from _written_out(notes[runs], most)
 
 
 def _keys(pending: Pending, group: Group, spec: TensorSpec | None) -> np.ndarray | None:
@@ -77,35 +77,34 @@ def _keys(pending: Pending, group: Group, spec: TensorSpec | None) -> np.ndarray
 
 
 def _notes(keys: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    notes = np.zeros(len(keys), dtype=NOTE)
     if keys.dtype == object:
+        notes = np.zeros(len(keys), dtype=NOTE)
         notes["key"], notes["more"] = _digests(keys)
-    else:
-        notes["key"] = keys.astype(np.int64).view(np.uint64)
-    notes["line"] = lines
+        notes["line"] = lines
+        return notes
+    numbers = keys.astype(np.int64).view(np.uint64)
+    starts = np.flatnonzero(np.concatenate([[True], (np.diff(numbers) != 1) | (np.diff(lines) != 1)]))
+    runs = len(starts) * LEAST_RUN <= len(numbers)
+    at = starts if runs else slice(None)
+    notes = np.zeros(len(starts if runs else numbers), dtype=NOTE)
+    notes["key"], notes["line"] = numbers[at], lines[at]
+    if runs:
+        notes["range"], notes["more"] = RUN, np.diff(starts, append=len(numbers))
     return notes
 
 
-def _note_of_run(keys: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    note = _notes(keys[:1], lines[:1])
-    note["range"], note["more"] = RUN, len(keys)
-    return note
-
-
-def _written_out(run: np.void) -> np.ndarray:
-    """Return the notes that a run stands for."""
-    notes = np.zeros(int(run["more"]), dtype=NOTE)
-    places = np.arange(len(notes), dtype=np.uint64)
-    notes["key"], notes["line"], notes["range"] = run["key"] + places, run["line"] + places, run["range"] - RUN
-    return notes
-
-
-def _follow(keys: np.ndarray, lines: np.ndarray) -> bool:
-    """Whether keys are integers, more than one, and each is one more than that of the line before."""
-    if keys.dtype == object or len(keys) < LEAST_RUN:
-        return False
-    # Differences alone would take the lowest integer for one more than the highest.
-    return all(int(of[-1]) - int(of[0]) == len(keys) - 1 and (np.diff(of) == 1).all() for of in (keys, lines))
+def _written_out(runs: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Yield the notes that runs stand for."""
+    ends = np.cumsum(runs["more"])
+    for some in np.split(runs, np.flatnonzero(np.diff(ends // np.uint64(most))) + 1) if len(runs) else []:
+        lengths = some["more"].astype(np.int64)
+        notes = np.repeat(some, lengths)
+        places = (np.arange(len(notes)) - np.repeat(np.cumsum(lengths) - lengths, lengths)).astype(np.uint64)
+        notes["key"] += places
+        notes["line"] += places.astype(np.uint32)
+        notes["range"] -= np.uint32(RUN)
+        notes["more"] = 0
+        yield notes
 
 
 def _taken_out(sent: Sent, group: Group) -> np.ndarray | None:

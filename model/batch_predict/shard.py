@@ -113,6 +113,7 @@ class Shard:
         for file in (self.results, self.errors, self.notes):
             file.flush()
         _start_writing(self.results, self.entry.results, entry.results)
+        _start_writing(self.errors, self.entry.errors, entry.errors)
         self.journal.write(msgspec.json.encode(entry) + b"\n")
         self.journal.flush()
         self.entry = entry
