@@ -131,6 +131,21 @@ def test_deleting_a_model_does_not_reach_its_jobs(local_cloud: LocalCloud, locat
     assert finished(locations, job)["state"] == "JOB_STATE_SUCCEEDED"
 
 
+@pytest.mark.parametrize(
+    ("patterns", "keys"),
+    [(["*.jsonl"], [0, 1]), (["**.jsonl", "e[1].txt"], [0, 1, 2, 3]), (["[!a].jsonl", "*/?.jsonl"], [1, 2])],
+)
+def test_inputs_are_named_by_wildcards(
+    local_cloud: LocalCloud, locations: Any, model: str, patterns: list[str], keys: list[int]
+) -> None:
+    """As Google's page of wildcards has them; an object whose name looks like one is named by it all the same."""
+    for key, name in enumerate(["a.jsonl", "b.jsonl", "c/d.jsonl", "e[1].txt"]):
+        put_object(local_cloud, BUCKET, f"w/{name}", instances(range(key, key + 1)))
+    uris = [f"gs://{BUCKET}/w/{pattern}" for pattern in patterns]
+    job = finished(locations, create(locations, job_body(model, uris, f"gs://{BUCKET}/out")))
+    assert keys_of(results(local_cloud, job)[0]) == keys
+
+
 def test_unmanaged_container_model(local_cloud: LocalCloud, locations: Any) -> None:
     """A job may name the artifact itself instead of a model; its container is input only."""
     artifact = put_model(local_cloud, make_bucket(local_cloud, BUCKET), "sum")
@@ -151,7 +166,8 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"inputConfig": {"instancesFormat": "jsonl"}}, 400, "source"),
     ({"inputConfig": {"instancesFormat": "xml", "gcsSource": {"uris": ["gs://b/a"]}}}, 400, "'xml'"),
     ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["/tmp/a"]}}}, 400, "'/tmp/a'"),
-    ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://b/*/a"]}}}, 400, "at the end only"),
+    ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://b*/a"]}}}, 400, "no wildcards"),
+    ({"inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://b/[z-a]"]}}}, 400, "can not be read"),
     ({"generateExplanation": True}, 501, "generateExplanation"),
     ({"inputConfig": {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": "bq://a"}}}, 501, "BigQuery"),
     (

@@ -14,13 +14,16 @@ from infra.emulator.errors import invalid
 from infra.emulator.model_artifacts import is_plain_path, link
 from infra.emulator.objects import add_file, bucket_exists, parse_gs_uri, stored_objects
 from infra.emulator.resources import Json
+from infra.emulator.storage_catalog import StoredObject
 from infra.emulator.storage_customer_keys import check_open
+from infra.emulator.storage_listing import glob_expression
 
 SHARD = re.compile(r"prediction\.(results|errors|errors_stats)-(\d{5}-of-\d{5})")
 RESULTS, ERRORS = "prediction.results", "prediction.errors_stats"  # the service's names
 MAX_PARTIAL_FAILURES = 20
 INVALID_ARGUMENT = 3
 ATTEMPTS = 3
+WILDCARD = re.compile(r"[*?\[]")  # as on Google's page of wildcards: `*` stops at a slash, `**` does not
 Found = dict[tuple[str, str], Path]  # (bucket, object name) -> its file
 
 
@@ -51,14 +54,25 @@ def _matches(cloud: Cloud, uri: str) -> Found:
     bucket, name = parse_gs_uri(uri)
     if not bucket_exists(cloud, bucket):
         raise invalid(f"The Cloud Storage bucket of {uri!r} does not exist.")
-    pattern = name.endswith("*")
-    prefix = name.removesuffix("*")
-    objects = [stored for stored in stored_objects(cloud, bucket, prefix) if pattern or stored.name == prefix]
+    objects = _named(cloud, bucket, name)
     check_open(objects)
     files = {(bucket, stored.name): stored.path for stored in objects if not stored.name.endswith("/")}
     if not files:
         raise invalid(f"No input files found: {uri!r} matches no object.")
     return files
+
+
+def _named(cloud: Cloud, bucket: str, name: str) -> list[StoredObject]:
+    """Return the objects of a name, or those that its wildcards fit; a `*` at its end alone is any rest of a name."""
+    plain = WILDCARD.split(name, maxsplit=1)[0]
+    if name == f"{plain}*":
+        return stored_objects(cloud, bucket, plain)
+    objects = stored_objects(cloud, bucket, plain)
+    exact = [stored for stored in objects if stored.name == name]
+    if exact or plain == name:
+        return exact
+    fits = glob_expression(name).fullmatch
+    return [stored for stored in objects if fits(stored.name)]
 
 
 def _link(source: Path, folder: Path, bucket: str, name: str) -> None:

@@ -2,12 +2,14 @@
 
 import re
 
+from infra.emulator.batch_files import WILDCARD
 from infra.emulator.batch_instance_rules import check_lines, config_findings
 from infra.emulator.calls import Call
 from infra.emulator.errors import ApiError, invalid, unimplemented
 from infra.emulator.model_versions import SUPPORTED
 from infra.emulator.objects import bucket_exists, parse_gs_uri
 from infra.emulator.resources import Json
+from infra.emulator.storage_listing import glob_expression
 from infra.emulator.vertex_places import check_bucket_place, check_model_place, location_of
 from infra.emulator.vertex_rules import REQUIRED, Finding, display_name_findings, label_findings, refuse
 
@@ -81,9 +83,19 @@ def _input_findings(body: Json) -> list[Finding]:
         findings.append((f"{path}.gcs_source.uris", REQUIRED))
     for uri in uris:
         findings += _uri_findings(uri, f"{path}.gcs_source.uris")
-        if "*" in uri[:-1]:
-            findings.append((f"{path}.gcs_source.uris", f"{uri!r}: a '*' may stand at the end only."))
+        findings += _wildcard_findings(uri, f"{path}.gcs_source.uris")
     return findings
+
+
+def _wildcard_findings(uri: str, path: str) -> list[Finding]:
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    if WILDCARD.search(bucket):
+        return [(path, f"{uri!r}: the name of a bucket has no wildcards.")]
+    try:
+        glob_expression(name)
+    except ApiError:
+        return [(path, f"{uri!r}: its wildcards can not be read.")]
+    return []
 
 
 def _output_findings(body: Json) -> list[Finding]:
