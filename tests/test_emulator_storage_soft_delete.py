@@ -125,20 +125,6 @@ def test_a_deleted_bucket_is_kept_and_restored(client: storage.Client, cloud: Lo
     assert call(cloud, "GET", f"/storage/v1/b/{bucket.name}?softDeleted=true").status_code == 400
 
 
-def test_a_bucket_goes_when_its_last_generation_is_gone(client: storage.Client) -> None:
-    """Noncurrent generations keep it as live ones do; soft-deleted ones and unfinished uploads do not."""
-    bucket = new_bucket(client, versioning_enabled=True)
-    blob = bucket.blob("a")
-    blob.upload_from_string("x")
-    blob.create_resumable_upload_session()
-    bucket.delete_blob("a")
-    with pytest.raises(Conflict):
-        bucket.delete()
-    bucket.delete_blob("a", generation=blob.generation)
-    bucket.delete()
-    assert client.lookup_bucket(bucket.name) is None
-
-
 def test_what_is_not_there_cannot_be_restored(client: storage.Client, cloud: LocalCloud) -> None:
     """An unknown generation is a 404, none at all a 400, and lists are of one kind."""
     bucket = new_bucket(client)

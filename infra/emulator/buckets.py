@@ -117,7 +117,7 @@ def update(call: Call) -> Json:
 
 @handles("storage.buckets.delete")
 def delete(call: Call) -> None:
-    """Delete a bucket without live and noncurrent objects; it is kept for as long as its soft delete policy says."""
+    """Delete a bucket without live objects; it is kept for as long as its soft delete policy says."""
     name = call.path["bucket"]
     with discarding(call.cloud) as freed, call.resources.transaction():
         bucket = require_bucket(call.cloud, name)

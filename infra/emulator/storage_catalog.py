@@ -139,8 +139,8 @@ def last_generation(cloud: Cloud, bucket: str, name: str) -> int:
 
 
 def is_empty(cloud: Cloud, bucket: str) -> bool:
-    """Tell whether a bucket has no object, live or noncurrent; what is soft-deleted does not count."""
-    sql = "SELECT 1 FROM storage_objects WHERE bucket = ? AND live >= 0 LIMIT 1"
+    """Tell whether a bucket has no live object."""
+    sql = "SELECT 1 FROM storage_objects WHERE bucket = ? AND live = 1 LIMIT 1"
     return not cloud.resources.execute(sql, (bucket,))
 
 

@@ -32,10 +32,15 @@ def bury(cloud: Cloud, bucket: Json, found: StoredObject) -> list[str]:
 
 
 def bury_bucket(cloud: Cloud, bucket: Json) -> list[str]:
-    """Keep a deleted bucket with what is soft-deleted in it, or forget both; return the blobs that this frees."""
+    """Keep a deleted bucket with what is soft-deleted in it, or forget both; return the blobs that this frees.
+
+    Noncurrent generations are soft-deleted with it.
+    """
     name = bucket["name"]
     if not retention(bucket):
         return catalog.empty(cloud, name)
+    for found in list(catalog.scan(cloud, name, (b"", 0), None, (State.NONCURRENT,))):
+        bury(cloud, bucket, found)
     key = grave_of(name, bucket["generation"])
     catalog.rename_bucket(cloud, name, key)
     cloud.resources.put(DELETED_BUCKETS, key, {**bucket, **grave(cloud, bucket)})
