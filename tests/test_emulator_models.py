@@ -58,7 +58,7 @@ def test_upload_gives_the_models_resource(locations: Any, artifact: str) -> None
     formats = ["jsonl", "bigquery", "csv", "tf-record", "tf-record-gzip", "file-list"]
     assert model["supportedInputStorageFormats"] == formats
     assert model["supportedOutputStorageFormats"] == ["jsonl", "bigquery"]
-    assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES", "SHARED_RESOURCES"]
+    assert model["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES"]
     assert model["modelSourceInfo"] == {"sourceType": "CUSTOM"}
     assert locations.models().listCheckpoints(name=f"{name}@1").execute() == {}
     assert refused(locations.models().listCheckpoints(name=f"{name}@2"))[0] == 404

@@ -199,3 +199,4 @@ def test_the_sdk_deploys_to_a_pool(local_cloud: LocalCloud, locations: Any, mode
     endpoint.delete()
     pool.delete()
     assert locations.deploymentResourcePools().list(parent=PARENT).execute() == {}
+    assert locations.models().get(name=model).execute()["supportedDeploymentResourcesTypes"] == ["DEDICATED_RESOURCES"]

@@ -15,11 +15,12 @@ DEPLOYMENTS = "aiplatform.deployments"  # deployments whose server is not ready 
 DEFAULT = "default"
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 
-# Google's own TensorFlow containers: what they run can share machines, and the SDK asks for that before it does.
+# Google's own TensorFlow containers: what they run can share machines.
 PREBUILT = re.compile(
     r"(?:us|europe|asia)-docker\.pkg\.dev/vertex-ai(?:-restricted)?/prediction/tf(?:2|_opt)-[cg]pu\..+"
 )
 DEDICATED, SHARED = "DEDICATED_RESOURCES", "SHARED_RESOURCES"
+POOLS = "aiplatform.deploymentResourcePools"
 # What the service reports for a custom TensorFlow model.
 SUPPORTED = {
     "supportedExportFormats": [{"id": "custom-trained", "exportableContents": ["ARTIFACT"]}],
@@ -95,9 +96,19 @@ def view(resources: Resources, version: Version) -> Json:
         for endpoint, entry in deployments(resources, version.model)
         if entry.get("modelVersionId") == version.id
     ]
-    types = {"supportedDeploymentResourcesTypes": resource_types(version.body)}
+    types = {"supportedDeploymentResourcesTypes": _reported_types(resources, version)}
     seen = {"name": version.model, **model, **version.body, **SUPPORTED, **types}
     return seen | ({"labels": labels} if labels else {}) | ({"deployedModels": deployed} if deployed else {})
+
+
+def _reported_types(resources: Resources, version: Version) -> list[str]:
+    """Return what a model is said to run on: dedicated machines, as a recorded model says, until a pool is there.
+
+    The SDK deploys to a pool only what is said to share machines.
+    """
+    location = version.model.rpartition("/models/")[0]
+    pooled = next(iter(resources.list(POOLS, f"{location}/deploymentResourcePools/")), None)
+    return [kind for kind in resource_types(version.body) if kind == DEDICATED or pooled]
 
 
 def resource_types(body: Json) -> list[str]:

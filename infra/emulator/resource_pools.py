@@ -9,12 +9,12 @@ from infra.emulator.deployed_servers import every
 from infra.emulator.errors import already_exists, failed_precondition, not_found
 from infra.emulator.generic import page
 from infra.emulator.kms_access import require_vertex_key
+from infra.emulator.model_versions import POOLS
 from infra.emulator.resources import Json, Resources
 from infra.emulator.vertex_lists import Listing, list_page
 from infra.emulator.vertex_places import check_location
 from infra.emulator.vertex_rules import REQUIRED, Finding, refuse
 
-POOLS = "aiplatform.deploymentResourcePools"
 METHODS = "aiplatform.projects.locations.deploymentResourcePools"
 PATH = "deployment_resource_pool"
 POOL_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
