@@ -2,13 +2,14 @@
 
 import gzip
 import json
-import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.batch import caught, lines_of, run, start
+from tests.batch import ROOT, caught, command, lines_of, run, start
 from tests.saved_models import rows
 from tests.test_model_batch_predict_formats import write_csv
 from tests.test_model_batch_predict_resume import shards
@@ -93,18 +94,36 @@ def test_a_run_does_not_go_on_with_other_listed_files(saved_models: Path, tmp_pa
     assert [json.loads(line)["instance"] for line in results] == ["one", "two"]
 
 
+CHANGING = """
+import json, sys, time
+from pathlib import Path
+from model.batch_predict import __main__, file_lists
+read = file_lists.read_listed
+
+def changing(name, file):  # called in a worker process, for every name
+    if name == b"two":
+        plan = Path(sys.argv[1], ".batch_predict", "plan.json")
+        while not json.loads(plan.read_bytes())["model"]:  # all is digested, of which some is not read yet
+            time.sleep(0.01)
+        file.path.with_name("one").write_bytes(b"abcd")
+    return read(name, file)
+
+file_lists.read_listed = changing
+raise SystemExit(__main__.main(sys.argv[2:]))
+"""
+
+
 def test_a_listed_file_that_changes_under_a_run_ends_it(saved_models: Path, tmp_path: Path) -> None:
     """Instances made of another content than the manifest would vouch for are not kept; the run can go on."""
-    source, output = write_source("filelist", saved_models, tmp_path), tmp_path / "out"
-    settings = ("--shards", "1", "--workers", "1")
-    process = caught(
-        lambda: start(saved_models / "text", [source], output, *settings), partial(journaled, output, 1), output
-    )
-    (tmp_path / "one").write_bytes(b"abcd")
-    process.send_signal(signal.SIGCONT)
-    _, errors = process.communicate(timeout=60)
+    source, output = tmp_path / "in.filelist", tmp_path / "out"
+    (tmp_path / "one").write_bytes(b"abc")
+    (tmp_path / "two").write_bytes(b"ab")
+    source.write_text("one\n" * 30 + "two\nnone\n" + "one\n" * 30)
+    told = command(saved_models / "text", [source], output)
+    script = [sys.executable, "-c", CHANGING, str(output), *told[told.index("--saved-model") :]]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     said = f"A file that '{source}' names changed while it was read: all of it is predicted again"
-    assert (process.returncode, errors) == (1, f"{said}. Nothing is lost: run again with --resume\n")
-    done = run(saved_models / "text", [source], output, *settings, "--resume")
-    assert (done.code, done.summary["predicted"], done.summary["failed"]) == (0, NAMES, 1), done.stderr
-    assert {line["prediction"]["length"] for line in done.results} == {4}
+    assert (done.returncode, done.stderr) == (1, f"{said}. Nothing is lost: run again with --resume\n")
+    again = run(saved_models / "text", [source], output, "--resume")
+    assert (again.code, again.summary["predicted"], again.summary["failed"]) == (0, 61, 1), again.stderr
+    assert [line["prediction"]["length"] for line in again.results] == [4] * 30 + [2] + [4] * 30
