@@ -175,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exit 1 where the results are not complete."""
     made = parser("model.results", "Instances + result shards -> predictions joined by key")
     made.add_argument("--instances", required=True, metavar="FILE", help="what was sent, with keys; or gs://")
-    made.add_argument("--instances-format", choices=list(Format), default="", help="default: as its name tells")
+    made.add_argument(
+        "--instances-format", choices=[kind.value for kind in Format], default="", help="default: as its name tells"
+    )
     made.add_argument("--key-field", default="key", metavar="F", help="the instances' field that holds the key")
     made.add_argument("--predictions", required=True, metavar="DIR", help="the job's output folder; or gs://")
     made.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the joined files go")

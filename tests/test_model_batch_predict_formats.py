@@ -26,6 +26,16 @@ def close(results: list[dict[str, Any]], expected: np.ndarray) -> bool:
     return bool(np.abs(np.array([line["prediction"] for line in results]) - expected).max() < 1e-4)
 
 
+@pytest.mark.parametrize("option", ["--instances-format", "--predictions-format"])
+def test_an_unknown_format_is_refused_beside_the_known_ones(saved_models: Path, tmp_path: Path, option: str) -> None:
+    """They are named as they are written."""
+    done = run(saved_models / "keyed", [tmp_path / "in.csv"], tmp_path / "out", option, "xml")
+    assert done.code == 2
+    assert "'xml'" in done.stderr
+    assert "jsonl" in done.stderr
+    assert "<" not in done.stderr
+
+
 def test_csv_columns_are_the_models_inputs(saved_models: Path, tmp_path: Path) -> None:
     """Rows in several shards, line numbers of the file, each wrong cell named; the header is no instance."""
     features, ones = rows(4000), ",".join(["1"] * 12)

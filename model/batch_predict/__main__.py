@@ -119,7 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(parser)
     add = parser.add_argument
     add("--workers", type=positive, metavar="N", help="parser processes (default: one per processor)")
-    add("--predictions-format", choices=list(TableFormat), default="jsonl", help="of the result shards")
+    add(
+        "--predictions-format",
+        choices=[kind.value for kind in TableFormat],
+        default="jsonl",
+        help="of the result shards",
+    )
     add("--input-root", type=_root, action="append", default=[], metavar="DIR=URI", help="what to call files below DIR")
     add(
         "--listed",

@@ -20,7 +20,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--saved-model", required=True, metavar="DIR", help="the exported model, here or on gs://")
     add("--input", nargs="+", action="append", required=True, metavar="GLOB", help="files or folders, here or on gs://")
     add("--output", required=True, metavar="DIR", help="a folder for result shards, error shards, manifest")
-    add("--instances-format", choices=list(Format), help="of all files (default: .csv, .tfrecord, … tell; else jsonl)")
+    add(
+        "--instances-format",
+        choices=[kind.value for kind in Format],
+        help="of all files (default: .csv, .tfrecord, … tell; else jsonl)",
+    )
     add(
         "--csv-rows", choices=("object", "array"), default="", help="columns are the inputs, or as Vertex AI sends them"
     )
