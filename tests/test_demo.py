@@ -177,6 +177,7 @@ def test_a_run_of_this_machine_is_verified(clone: Clone, demo: dict[str, Any]) -
     assert clone.facts("verify", "--job", job, "--wrapper", "functional")["within"]
 
 
+@pytest.mark.long
 def test_a_broken_off_run_goes_on(clone: Clone, demo: dict[str, Any], tmp_path: Path) -> None:
     """Refused for a key that is there twice, it has no results, and says how to go on; `--job` does."""
     assert demo

@@ -151,7 +151,9 @@ def test_restoring_among_requests_loses_none_of_them(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "emulator.stderr").read_text()
 
 
-@pytest.mark.parametrize("moved", range(len(state_files.PIECES) + 1))
+@pytest.mark.parametrize(
+    "moved", [1, *(pytest.param(n, marks=pytest.mark.long) for n in range(len(state_files.PIECES) + 1) if n != 1)]
+)
 def test_a_restore_that_is_killed_goes_on_at_the_next_start(tmp_path: Path, moved: int) -> None:
     """Killed after any of its steps, the state is the snapshot's: never a mixture."""
     cloud = start_cloud(tmp_path)

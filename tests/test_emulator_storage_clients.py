@@ -120,6 +120,7 @@ def test_beams_gcsio_does_all_it_can(local_cloud: LocalCloud) -> None:
     assert gcs.checksum(f"{bucket}/a/x") == gcs.checksum(f"{bucket}/b/y")
 
 
+@pytest.mark.long
 def test_beams_pipelines_read_and_write(local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline on the direct runner reads gs:// files by a pattern and writes shards."""
     import apache_beam as beam
@@ -161,6 +162,7 @@ def test_duckdb_reads_and_writes(local_cloud: LocalCloud, tmp_path: Path) -> Non
     assert database.sql(f"SELECT max(r) FROM 'gs://{bucket}/out/r.parquet'").fetchall() == [(2999999,)]
 
 
+@pytest.mark.long
 def test_keras_fetches_files(local_cloud: LocalCloud, tmp_path: Path) -> None:
     """Keras's get_file takes an object's address, and TensorFlow reads what it fetched."""
     import tensorflow as tf

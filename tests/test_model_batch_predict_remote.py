@@ -64,6 +64,7 @@ def test_everything_on_gs_gives_what_local_files_give(saved_models: Path, tmp_pa
     assert not list((tmp_path / "cache" / "keras-batch-prediction" / "runs").iterdir())
 
 
+@pytest.mark.long
 def test_an_address_that_holds_predictions_is_left_alone(saved_models: Path, tmp_path: Path, bucket: Any) -> None:
     """Not without --resume, and with it only where it is the same run, which is then finished already."""
     write_rows(tmp_path / "in.jsonl", 20)

@@ -260,7 +260,9 @@ def test_kills_at_any_moment_lose_nothing(
         assert shards(output) == uninterrupted
 
 
-@pytest.mark.parametrize("how", ["cut off", "changed", "removed"])
+@pytest.mark.parametrize(
+    "how", ["changed", *(pytest.param(how, marks=pytest.mark.long) for how in ("cut off", "removed"))]
+)
 def test_input_that_is_lost_in_the_middle_ends_a_run_that_can_go_on(
     saved_models: Path, source: Path, uninterrupted: dict[str, bytes], tmp_path: Path, how: str
 ) -> None:

@@ -113,6 +113,7 @@ raise SystemExit(__main__.main(sys.argv[2:]))
 """
 
 
+@pytest.mark.long
 def test_a_listed_file_that_changes_under_a_run_ends_it(saved_models: Path, tmp_path: Path) -> None:
     """Instances made of another content than the manifest would vouch for are not kept; the run can go on."""
     source, output = tmp_path / "in.filelist", tmp_path / "out"

@@ -116,6 +116,7 @@ def assert_same(output: Path, other: Path) -> None:
     assert manifests[0] == manifests[1]
 
 
+@pytest.mark.long
 def test_pipeline_writes_what_the_engine_writes(saved_models: Path, tmp_path: Path) -> None:
     """Shards, error files with line numbers, counts and manifest are the engine's own, byte for byte."""
     rows = write_rows(tmp_path / "rows", 4000, 3, bad_every=7)

@@ -113,6 +113,7 @@ def test_model_that_training_would_repeat_is_left_alone(tmp_path: Path, capsys: 
     assert up_to_date(model, metrics, EPOCHS) is None
 
 
+@pytest.mark.long
 def test_json_form_is_one_line_and_nothing_else(tmp_path: Path) -> None:
     """With --json stdout is one object; TensorFlow's log lines are nowhere."""
     done = start_program(
