@@ -34,10 +34,6 @@ def serve(cloud: Cloud, version: Version) -> Future[model_servers.Running]:
         "AIP_DIALECT": "ai-platform",
         "AIP_PROJECT_NUMBER": PROJECT_NUMBER,
         "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact),
-        "AIP_HTTP_HOST": "127.0.0.1",
-        "AIP_HTTP_PORT": "0",
-        "AIP_HEALTH_ROUTE": HEALTH,
-        "AIP_PREDICT_ROUTE": PREDICT,
     }
     folder = cloud.state / "servers" / f"ml-{hashlib.sha256(version.name.encode()).hexdigest()[:24]}"
     delay = model_servers.slow_start(cloud, CREATE)

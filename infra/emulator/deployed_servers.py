@@ -53,6 +53,13 @@ def leave(resources: Resources, endpoint: str, entry: Json) -> None:
         model_servers.remove(key)
 
 
+def version_environment(cloud: Cloud, version: Version) -> dict[str, str]:
+    """Return what every process of a version is told: its container's variables, and where its artifact's copy is."""
+    variables = (version.body.get("containerSpec") or {}).get("env", [])
+    told = {entry["name"]: entry.get("value", "") for entry in variables}
+    return {**told, "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact)}
+
+
 def _launch(cloud: Cloud, endpoint: str, entry: Json, version: Version) -> model_servers.Launch:
     container, folder = version.body.get("containerSpec") or {}, cloud.state / "servers"
     endpoint_id, deployed_id = endpoint.rpartition("/")[2], entry["id"]
@@ -66,14 +73,9 @@ def _launch(cloud: Cloud, endpoint: str, entry: Json, version: Version) -> model
     health = container.get("healthRoute") or default_route
     predict = container.get("predictRoute") or f"{default_route}:predict"
     environment = {
-        **{entry["name"]: entry.get("value", "") for entry in container.get("env", [])},
+        **version_environment(cloud, version),
         **own,
         "AIP_MODE": "PREDICTION",
         "AIP_PROJECT_NUMBER": PROJECT_NUMBER,
-        "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact),
-        "AIP_HTTP_HOST": "127.0.0.1",
-        "AIP_HTTP_PORT": "0",
-        "AIP_HEALTH_ROUTE": health,
-        "AIP_PREDICT_ROUTE": predict,
     }
     return model_servers.Launch(folder, environment, health, predict, model_servers.slow_start(cloud, DEPLOY))

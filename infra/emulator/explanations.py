@@ -14,6 +14,7 @@ from infra.emulator.model_versions import find_version
 from infra.emulator.predictions import asked, chosen, parsed, whole
 from infra.emulator.resources import Json
 from infra.emulator.sampled_shapley import by_samples
+from infra.emulator.spelling import snake_case
 from infra.emulator.vertex_rules import REQUIRED, found_errors
 
 # By its field: what one instance's explanation is made by, the field that says how thoroughly, and its limits.
@@ -22,7 +23,6 @@ METHODS: Mapping[str, tuple[Callable[[Explained, Json], list[Json]], str, int]] 
     "integratedGradientsAttribution": (by_gradients, "stepCount", 100),
 }
 OTHER_METHODS = ("xraiAttribution", "examples")
-SNAKE = {"pathCount": "path_count", "stepCount": "step_count"}
 
 
 @handles("aiplatform.projects.locations.endpoints.explain")
@@ -87,7 +87,7 @@ def _check_count(method: str, parameters: Json) -> None:
     _, field, most = METHODS[method]
     count = parameters[method].get(field, 0)
     if not 1 <= count <= most:
-        raise invalid(f"{SNAKE[field]} is {count}; it must be from 1 to {most}.")
+        raise invalid(f"{snake_case(field)} is {count}; it must be from 1 to {most}.")
 
 
 def _metadata(metadata: Json, override: Json) -> Json:

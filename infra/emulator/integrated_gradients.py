@@ -10,10 +10,9 @@ import orjson
 
 from infra.emulator import model_servers
 from infra.emulator.calls import Cloud
-from infra.emulator.deployed_servers import gradients_key
+from infra.emulator.deployed_servers import gradients_key, version_environment
 from infra.emulator.errors import invalid, unimplemented
 from infra.emulator.explanation_questions import Explained
-from infra.emulator.model_artifacts import artifacts_folder
 from infra.emulator.model_versions import find_version
 from infra.emulator.resources import Json
 
@@ -48,16 +47,7 @@ def _asked(question: Explained, body: Json) -> list[Json]:
 def _served(cloud: Cloud, endpoint: str, deployed: Json) -> str:
     """Start the process that takes a deployed model's gradients, unless it runs; return its name."""
     version = find_version(cloud.resources, f"{deployed['model']}@{deployed['modelVersionId']}")
-    variables = (version.body.get("containerSpec") or {}).get("env", [])
-    environment = {
-        **{entry["name"]: entry.get("value", "") for entry in variables},
-        "AIP_DIALECT": "gradients",
-        "AIP_STORAGE_URI": str(artifacts_folder(cloud) / version.artifact),
-        "AIP_HTTP_HOST": "127.0.0.1",
-        "AIP_HTTP_PORT": "0",
-        "AIP_HEALTH_ROUTE": HEALTH,
-        "AIP_PREDICT_ROUTE": ROUTE,
-    }
+    environment = {**version_environment(cloud, version), "AIP_DIALECT": "gradients"}
     folder = cloud.state / "servers" / f"{endpoint.rpartition('/')[2]}-{deployed['id']}-gradients"
     key = gradients_key(endpoint, deployed["id"])
     model_servers.start(key, model_servers.Launch(folder, environment, HEALTH, ROUTE), shared=True)

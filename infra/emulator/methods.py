@@ -45,6 +45,7 @@ SETTINGS = frozenset(
     | {"storageClass", "tagging", "versioning", "website"}
 )
 COPY = "x-goog-copy-source"
+PROJECT = "x-goog-project-id"  # whose buckets the XML API lists and makes
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,14 @@ def _of_api(asked: Asked) -> Meaning:
 
 def _of_xml(asked: Asked) -> Meaning:
     if asked.path == "/" and asked.verb in READS:
-        return Meaning("storage.buckets.list", {"project": asked.headers.get("x-goog-project-id", "")}, xml=True)
+        return Meaning("storage.buckets.list", {"project": asked.headers.get(PROJECT, "")}, xml=True)
     found = XML.fullmatch(asked.path)
     verbs = _verbs(asked, of_object=bool(found and found["object"]))
     if not found or asked.verb not in verbs:
         return Meaning()
     method, path = f"storage.{verbs[asked.verb]}", _of(found)
     if method.startswith("storage.buckets.") and asked.verb == "PUT":
-        path |= {"project": asked.headers.get("x-goog-project-id", "")}
+        path |= {"project": asked.headers.get(PROJECT, "")}
     content = method.startswith("storage.objects.") and path["bucket"] not in TAKEN
     resumed = method == "storage.objects.insert" and _is_resumed(asked.query)
     if asked.verb == "PUT" and COPY in asked.headers and found["object"]:

@@ -127,12 +127,23 @@ def _launch(launch: Launch) -> Running:
     if _stopping.wait(launch.delay):
         raise failed_precondition(NEVER_READY)
     shutil.rmtree(launch.folder, ignore_errors=True)
-    process = start_server(launch.environment, launch.folder)
+    process = start_server(_environment(launch), launch.folder)
     try:
         return Running(process, _wait_ready(launch, process))
     except BaseException:
         kill(process)
         raise
+
+
+def _environment(launch: Launch) -> dict[str, str]:
+    """Return a server's whole environment: it takes a free port of this machine, and has the launch's routes."""
+    return {
+        **launch.environment,
+        "AIP_HTTP_HOST": "127.0.0.1",
+        "AIP_HTTP_PORT": "0",
+        "AIP_HEALTH_ROUTE": launch.health_route,
+        "AIP_PREDICT_ROUTE": launch.predict_route,
+    }
 
 
 def _wait_ready(launch: Launch, process: Process) -> str:

@@ -8,11 +8,11 @@ from infra.emulator import buckets
 from infra.emulator.access_entries import OWNERS
 from infra.emulator.calls import Call
 from infra.emulator.errors import invalid
+from infra.emulator.methods import PROJECT
 from infra.emulator.projects import remember
 from infra.emulator.resources import Json
 from infra.emulator.storage_xml_lists import NAMESPACE
 
-PROJECT = "x-goog-project-id"
 MISSING = f"The request needs the header {PROJECT}, which names the project."
 
 

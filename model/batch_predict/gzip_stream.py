@@ -49,8 +49,7 @@ class GzipStream(io.RawIOBase):
         try:
             data = self._file.read1(len(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage = self._overrun() if isinstance(error, EOFError) else None
-            self.damage = self.damage or _damage(error)
+            self.damage = (self._overrun() if isinstance(error, EOFError) else None) or _damage(error)
             return 0
         if not data and not self.position():
             self.damage = Damage("the compressed file is empty: not even its header is there")

@@ -13,9 +13,9 @@ import orjson
 from model.batch_predict.kernel import Pending
 from model.batch_predict.transforms import TAKEN_OUT, Sent
 from model.instances import Group
+from model.rejections import KEY
 from model.signature import Signature, TensorSpec
 
-KEY = "key"
 NOTE = np.dtype([("key", "<u8"), ("more", "<u8"), ("range", "<u4"), ("line", "<u4")])
 RUN = 1 << 31  # in `range`: `more` keys, from this one and this line on
 LEAST_RUN = 4  # keys on average: shorter runs are noted key by key
@@ -85,9 +85,9 @@ def _notes(keys: np.ndarray, lines: np.ndarray) -> np.ndarray:
     numbers = keys.astype(np.int64).view(np.uint64)
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(numbers) != 1) | (np.diff(lines) != 1)]))
     runs = len(starts) * LEAST_RUN <= len(numbers)
-    at = starts if runs else slice(None)
-    notes = np.zeros(len(starts if runs else numbers), dtype=NOTE)
-    notes["key"], notes["line"] = numbers[at], lines[at]
+    noted = starts if runs else np.arange(len(numbers))
+    notes = np.zeros(len(noted), dtype=NOTE)
+    notes["key"], notes["line"] = numbers[noted], lines[noted]
     if runs:
         notes["range"], notes["more"] = RUN, np.diff(starts, append=len(numbers))
     return notes

@@ -110,7 +110,8 @@ def _predict_all(
     _raise_error(totals)
     found = scan.result()
     entries = [last_entry(shard_files(folder.work, number)) for number in range(len(job.plan))]
-    if totals.state is State.FINISHED and (lists := changed_lists(job.files, found, _marks(entries))):
+    marks = [entry.marks for entry in entries]
+    if totals.state is State.FINISHED and (lists := changed_lists(job.files, found, marks)):
         _give_up(folder, delivery, f"A file that {lists} names changed while it was read")
     left = not_attempted(job, entries)
     facts = {
@@ -121,10 +122,6 @@ def _predict_all(
         "seconds": round(time.monotonic() - started, 3),
     }
     return make_manifest(job, folder, found, totals, left, facts)
-
-
-def _marks(entries: Sequence[Entry]) -> list[int]:
-    return [entry.marks for entry in entries]
 
 
 def _check_inputs(files: Sequence[InputFile], folder: Folder, delivery: Delivery | None) -> None:
