@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -39,6 +40,15 @@ def local_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud
     cloud = start_cloud(tmp_path_factory.mktemp("cloud"))
     yield cloud
     cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def locations(local_cloud: LocalCloud) -> Iterator[Any]:
+    """Google's client of Vertex AI v1, where no module has another."""
+    from tests.vertex import client
+
+    with client(local_cloud) as methods:
+        yield methods
 
 
 @pytest.fixture(scope="session")

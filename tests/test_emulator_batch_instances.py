@@ -1,7 +1,6 @@
 """Batch jobs with an instanceConfig, and in parity mode: what reaches the model and what the service writes of it."""
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from infra.emulator.resources import Resources
 from tests.cloud import LocalCloud
 from tests.vertex import (
     PARENT,
-    client,
     make_bucket,
     model_body,
     put_model,
@@ -28,13 +26,6 @@ from tests.vertex_jobs import create, finished, instances, job_body, results
 
 BUCKET = "batch-instances"
 OUT = f"gs://{BUCKET}/out"
-
-
-@pytest.fixture(scope="module")
-def locations(local_cloud: LocalCloud) -> Iterator[Any]:
-    """Google's client of v1."""
-    with client(local_cloud) as methods:
-        yield methods
 
 
 @pytest.fixture(scope="module")

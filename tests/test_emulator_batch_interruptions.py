@@ -1,6 +1,5 @@
 """Batch prediction jobs that are cancelled, killed or stopped in the middle: no row is lost, none comes twice."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,6 @@ from tests.vertex import (
 from tests.vertex_jobs import create, finished, instances, job_body, keys_of, results
 
 BUCKET = "interruptions-of-tests"
-
-
-@pytest.fixture(scope="module")
-def locations(local_cloud: LocalCloud) -> Iterator[Any]:
-    """Google's client of v1."""
-    with client(local_cloud) as methods:
-        yield methods
 
 
 @pytest.fixture(scope="module")

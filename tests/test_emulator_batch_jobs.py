@@ -1,6 +1,5 @@
 """Batch prediction jobs of the local Vertex AI: they run the SavedModel and account for every row."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from tests.cloud import LocalCloud
 from tests.vertex import (
     IMAGE,
     PARENT,
-    client,
     make_bucket,
     model_body,
     put_model,
@@ -21,13 +19,6 @@ from tests.vertex import (
 from tests.vertex_jobs import create, finished, instances, job_body, keys_of, results
 
 BUCKET = "batch-of-tests"
-
-
-@pytest.fixture(scope="module")
-def locations(local_cloud: LocalCloud) -> Iterator[Any]:
-    """Google's client of v1."""
-    with client(local_cloud) as methods:
-        yield methods
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 
 from tests.cloud import LocalCloud
@@ -13,6 +12,7 @@ from tests.vertex import (
     PARENT,
     ROWS,
     SERVED,
+    begin_sdk,
     clear,
     client,
     make_bucket,
@@ -40,13 +40,6 @@ pytestmark = [
 def either(request: pytest.FixtureRequest, local_cloud: LocalCloud) -> Iterator[Any]:
     """Google's client of both versions of the API."""
     with client(local_cloud, request.param) as methods:
-        yield methods
-
-
-@pytest.fixture(scope="module")
-def locations(local_cloud: LocalCloud) -> Iterator[Any]:
-    """Google's client of v1."""
-    with client(local_cloud) as methods:
         yield methods
 
 
@@ -183,13 +176,7 @@ def test_what_cannot_share(locations: Any, model: str) -> None:
 
 def test_the_sdk_deploys_to_a_pool(local_cloud: LocalCloud, locations: Any, model: str) -> None:
     """`DeploymentResourcePool.create`, `Model.deploy(deployment_resource_pool=…)` and `query_deployed_models`."""
-    aiplatform.init(
-        project="local-project",
-        location="us-central1",
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-        api_endpoint=f"{local_cloud.url}/aiplatform",
-        api_transport="rest",
-    )
+    begin_sdk(local_cloud)
     pool = aiplatform.DeploymentResourcePool.create("of-the-sdk", min_replica_count=1, max_replica_count=2)
     endpoint = aiplatform.Endpoint.create(display_name="of the sdk")
     aiplatform.Model(model).deploy(endpoint=endpoint, deployment_resource_pool=pool)

@@ -13,7 +13,7 @@ from google.cloud.aiplatform_v1.types import endpoint as endpoint_types
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.cloud import LocalCloud
-from tests.vertex import IMAGE, PARENT, ROWS, make_bucket, put_model, put_object, until
+from tests.vertex import IMAGE, PARENT, ROWS, begin_sdk, make_bucket, put_model, put_object, until
 from tests.vertex_jobs import instances
 
 BUCKET = "vertex-clients"
@@ -37,13 +37,7 @@ def options(cloud: LocalCloud) -> dict[str, Any]:
 def sdk(local_cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The SDK `google.cloud.aiplatform`, at the local cloud."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", local_cloud.url)
-    aiplatform.init(
-        project="local-project",
-        location="us-central1",
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-        api_endpoint=f"{local_cloud.url}/aiplatform",
-        api_transport="rest",
-    )
+    begin_sdk(local_cloud)
     return aiplatform
 
 

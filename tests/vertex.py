@@ -15,6 +15,7 @@ from typing import Any
 import googleapiclient.discovery
 import pytest
 import requests
+from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from googleapiclient.errors import HttpError
 
@@ -137,6 +138,19 @@ def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
         time.sleep(0.05)
     msg = f"not within {seconds:g} s"
     raise AssertionError(msg)
+
+
+def begin_sdk(cloud: LocalCloud) -> None:
+    """Have the SDK `google.cloud.aiplatform` speak to a cloud."""
+    from google.cloud import aiplatform
+
+    aiplatform.init(
+        project="local-project",
+        location="us-central1",
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        api_endpoint=f"{cloud.url}/aiplatform",
+        api_transport="rest",
+    )
 
 
 def upload_model(locations: Any, body: Json, **options: Any) -> Json:
